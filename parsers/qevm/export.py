@@ -155,12 +155,7 @@ def write_file(target: Path, pieces: Iterable[bytes], *, force: bool = False) ->
             file.flush()
             os.fsync(file.fileno())
             os.fchmod(file.fileno(), 0o666 & ~_umask())
-        if force:
-            os.replace(temporary, target)
-        else:
-            # A link fails where a rename would overwrite a file made meanwhile.
-            os.link(temporary, target)
-            os.unlink(temporary)
+        _place(temporary, target, force)
         temporary = ""
     except FileExistsError as error:
         raise TargetExists(f"{safetext.safe(str(target))}: exists; not overwritten") from error
@@ -173,6 +168,23 @@ def write_file(target: Path, pieces: Iterable[bytes], *, force: bool = False) ->
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
     return total
+
+
+def _place(temporary: str, target: Path, force: bool) -> None:
+    if not force:
+        try:
+            # A link fails where a rename would overwrite a file made meanwhile.
+            os.link(temporary, target)
+        except FileExistsError:
+            raise
+        except OSError:
+            # A file system without hard links.
+            if os.path.lexists(target):
+                raise FileExistsError(str(target)) from None
+        else:
+            os.unlink(temporary)
+            return
+    os.replace(temporary, target)
 
 
 def _umask() -> int:
