@@ -94,12 +94,12 @@ class _Decoder:
 
 def _place(state: dict[str, object], name: str, value: object, index: int | None) -> None:
     there = state.get(name)
-    if index is not None:
-        if not isinstance(there, list):
-            there = state[name] = []
+    if isinstance(there, list):
         there.append(value)
-    elif isinstance(there, list):
-        # QEMU leaves "index" out where it broke an array into pieces (§4.5).
-        there.append(value)
+    elif index is not None:
+        state[name] = [value]
+    elif name in state:
+        # QEMU leaves "index" out where it broke an array into pieces, 11.1 everywhere (§4.5).
+        state[name] = [there, value]
     else:
         state[name] = value

@@ -19,6 +19,7 @@ from qevm.bodies.command import command_fields, command_summary
 from qevm.bodies.config import configuration_fields
 from qevm.bodies.known_layouts import match_body
 from qevm.bodies.protocol import Body
+from qevm.bodies.ram import RamBody
 from qevm.facts import StreamFacts
 from qevm.field import Field, Role
 from qevm.index import SectionIndex
@@ -237,10 +238,12 @@ class Capture:
             data = self.source.read(section.offset, section.size)
             root.children = fields_of(FileHeader, data, section.offset, Role.HEADER)
         elif kind is SectionKind.CONFIGURATION:
-            vmsd = self.description.configuration if self.description else None
-            root.children = configuration_fields(self.source, section.offset, section.end, vmsd)
+            root.children = [
+                Field("type", section.offset, 1, "uint8", 7, "CONFIGURATION", role=Role.HEADER),
+                *configuration_fields(section, self.facts, self._describe_configuration),
+            ]
         elif kind is SectionKind.COMMAND:
-            root.children = command_fields(self.source, section, self.facts)
+            root.children = command_fields(self.source, section.offset, section.end)
         elif kind is SectionKind.VMDESCRIPTION:
             root.children = vmdescription.fields(self.source, section, self.description)
         elif kind is SectionKind.EOF:
@@ -252,6 +255,9 @@ class Capture:
         else:
             root.children = self._device_fields(section)
         return root
+
+    def _describe_configuration(self) -> Vmsd | None:
+        return self.description.configuration if self.description else None
 
     def _device_fields(self, section: Section) -> list[Field]:
         data = self.source.read(section.offset, section.body - section.offset)
@@ -320,7 +326,7 @@ class Capture:
         if kind is SectionKind.CONFIGURATION:
             return self.facts.machine
         if kind is SectionKind.COMMAND:
-            return command_summary(self.source, section)
+            return command_summary(self.source, section.offset, section.end)
         if kind is SectionKind.VMDESCRIPTION:
             description = self.description
             return "" if description is None else f"{len(description.devices)} devices"
@@ -348,13 +354,11 @@ class Capture:
             key = f"{device.idstr} ({section.section_id})"
             if device.iterative:
                 body = self.body_of(section)
-                blocks = getattr(body, "block_list", None)
-                if blocks is None:
-                    result[key] = ""
+                if isinstance(body, RamBody):
+                    sizes = {block.text: f"0x{block.length or 0:016x}" for block in body.blocks}
+                    result[key] = {"section sizes": sizes}
                 else:
-                    result[key] = {
-                        "section sizes": {name: f"0x{size:016x}" for name, size in blocks()}
-                    }
+                    result[key] = ""
                 continue
             described = self.describe(section)
             vmsd = described.vmsd if described is not None else self.inferred_layout(section)

@@ -32,7 +32,8 @@ COMMAND_LENGTHS: dict[int, tuple[int, ...] | None] = {
 }
 
 _IDSTR = re.compile(rb"[\x21-\x7e]{2,255}\Z")
-_LOWER = re.compile(rb"[a-z]")
+# Nearly all names hold a lowercase letter; the others (PCIBUS, …/I440FX) are a path or a whole word.
+_WORD = re.compile(rb"[a-z]|/[A-Z0-9_]{3,}\Z|\A[A-Z][A-Z0-9_]{3,}\Z")
 
 MAX_HEADER = 14 + 255
 
@@ -60,7 +61,7 @@ class Head:
             and self.version_id < 256
             and (self.instance_id < 1 << 16 or b"iommu" in self.idstr)
             and _IDSTR.match(self.idstr) is not None
-            and _LOWER.search(self.idstr) is not None
+            and _WORD.search(self.idstr) is not None
         )
 
 

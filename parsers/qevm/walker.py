@@ -6,13 +6,13 @@ what they should be, and goes on from the next place that it can find again (``r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from qevm import safetext
 from qevm.bodies import registry
 from qevm.bodies.command import scan_command
-from qevm.bodies.config import ConfigurationBody
+from qevm.bodies.config import scan_configuration
 from qevm.bodies.protocol import BadBody, Body
 from qevm.cursor import Cursor, Truncated
 from qevm.facts import StreamFacts
@@ -24,7 +24,7 @@ from qevm.recovery import Recovery
 from qevm.section import Confidence, SectionKind
 from qevm.source import Source
 from qevm.tail import FoundDescription, LocatedSection, read_at
-from qevm.vmdesc import Description, DeviceDescription
+from qevm.vmdesc import Description, DeviceDescription, Vmsd
 
 MAX_PACKAGE_DEPTH = 4
 MAX_PROBLEMS = 10_000
@@ -656,32 +656,32 @@ class Walker:
     def _configuration(self) -> None:
         cursor = self.cursor
         start = cursor.position
-        vmsd = self.description.configuration if self.description else None
-        body = ConfigurationBody(self.facts, vmsd)
         row = self.index.append(SectionKind.CONFIGURATION, start, start + 1, start + 1, start + 1)
         cursor.position = start + 1
         try:
-            body.scan_section(cursor)
+            problems = scan_configuration(cursor, self.facts, self._describe_configuration)
         except Truncated as cut:
-            self._take_problems(body.problems, row)
             self._problem(
                 cut.offset, "truncated inside the configuration", f"{cut.needed} bytes", str(cut.left),
                 row=row,
             )
             cursor.position = self.limit
         except BadBody as bad:
-            self._take_problems(body.problems, row)
             self._problem(bad.offset, bad.message, bad.expected, bad.found, row=row)
             cursor.position = self._recovery.next_anchor(bad.offset, self.limit, False)
         else:
-            self._take_problems(body.problems, row)
+            self._take_problems(problems, row)
         self.index.finish(row, cursor.position, cursor.position)
+
+    def _describe_configuration(self) -> Vmsd | None:
+        return self.description.configuration if self.description else None
 
     def _command(
         self, offset: int, limit: int, parent: int | None, depth: int
     ) -> Iterator[int]:
         cursor = self.cursor
         old_limit, cursor.limit = cursor.limit, limit
+        cursor.position = offset + 1
         try:
             info = scan_command(cursor, self.facts)
         except Truncated as cut:
@@ -864,13 +864,13 @@ class Walker:
 
     def _take(self, body: Body, row: int) -> None:
         self._take_problems(body.problems, row)
+        body.problems.clear()
 
-    def _take_problems(self, problems: list[Problem], row: int) -> None:
+    def _take_problems(self, problems: Iterable[Problem], row: int) -> None:
         for item in problems:
             self._problem(
                 item.offset, item.message, item.expected, item.found, row=row, severity=item.severity
             )
-        problems.clear()
 
     def _lost(
         self,
