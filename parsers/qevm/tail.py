@@ -1,4 +1,4 @@
-"""The description at the end of the file, and the device sections located from it (stream-format §4.2, §4.10).
+"""The description at the end of the file, and the devices located from it (stream-format §4.2, §4.10).
 
 Nothing of RAM is read: a few hundred KB at the end tell where every device of a 100 GB capture lies.
 """
@@ -16,8 +16,8 @@ _FIRST_WINDOW = 64 << 10
 _LAST_WINDOW = 64 << 20
 _SECTION_SEARCH = 1 << 20
 
-# EOF byte, 06, any length, then the first key that QEMU writes: for descriptions that are cut off or followed by
-# something else, where the cheap test (length reaches exactly the end of the data) cannot work.
+# EOF byte, 06, any length, then the first key that QEMU writes: for descriptions that are cut off or
+# followed by something else, where the cheap test (length reaches exactly the end of the data) cannot work.
 _START = re.compile(
     rb"\x00\x06(....)(?=\{\s*\"(?:configuration|page_size|devices|vmschkmachine)\")", re.DOTALL
 )
@@ -28,7 +28,8 @@ class FoundDescription:
     """A description and where the search found it.
 
     ``offset`` is that of the ``06`` byte; ``trailing`` the number of bytes behind the JSON;
-    ``problem`` says what is wrong with it ("" when it is whole and ends the data).
+    ``problem`` says what is wrong with it ("" when it is whole and ends the data); ``truncated`` that the
+    data end inside the JSON.
     """
 
     description: Description
@@ -36,6 +37,7 @@ class FoundDescription:
     end: int
     trailing: int
     problem: str = ""
+    truncated: bool = False
 
 
 def find_description(source: Source, base: int = 0, end: int | None = None) -> FoundDescription | None:
@@ -83,8 +85,8 @@ def _strict(data: bytes, start: int) -> FoundDescription | None:
 
 def _lenient(data: bytes, start: int) -> FoundDescription | None:
     last = None
-    for last in _START.finditer(data):
-        pass
+    for match in _START.finditer(data):
+        last = match
     if last is None:
         return None
     at = last.start() + 1
@@ -133,6 +135,7 @@ def read_at(data: bytes, offset: int, length: int) -> FoundDescription | None:
         min(offset + 5 + length, offset + len(data)),
         0,
         f"{problem}: fields of the first {known} devices can be decoded",
+        truncated=len(body) < length and not rest.rstrip(b"\0\r\n").endswith(b"}"),
     )
 
 

@@ -74,9 +74,11 @@ class Vmsd:
     @property
     def lies(self) -> bool:
         """True when the length cannot be trusted: arrays of pointers with NULLs in old QEMU."""
-        return any(item.hides_null_pointers for item in self.fields) or any(
-            (item.struct is not None and item.struct.lies) for item in self.fields
-        ) or any(sub.lies for sub in self.subsections)
+        return (
+            any(item.hides_null_pointers for item in self.fields)
+            or any((item.struct is not None and item.struct.lies) for item in self.fields)
+            or any(sub.lies for sub in self.subsections)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,10 +257,7 @@ def _make_vmsd(
         default if name is None else _text(name, "vmsd_name"),
         None if version is None else _number(version, f"version of {default}", 1 << 32),
         tuple(_field(item, depth + 1) for item in _list(fields, f"fields of {default}")),
-        tuple(
-            _vmsd(item, default, depth + 1)
-            for item in _list(subsections, f"subsections of {default}")
-        ),
+        tuple(_vmsd(item, default, depth + 1) for item in _list(subsections, f"subsections of {default}")),
     )
 
 

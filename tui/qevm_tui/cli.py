@@ -54,7 +54,9 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--chain", action="store_true", help="all sections of the section's device")
     export.add_argument("--force", action="store_true", help="overwrite FILE")
 
-    check = _add(sub, "check", commands.check, "walk everything; exit 0 sound, 1 problems, 2 cannot be opened")
+    check = _add(
+        sub, "check", commands.check, "walk everything; exit 0 sound, 1 problems, 2 cannot be opened"
+    )
     check.add_argument("--json", action="store_true", help="JSON Lines, one problem a line")
 
     _add(sub, "analyze", commands.analyze, "the JSON of QEMU's scripts/analyze-migration.py -d state")

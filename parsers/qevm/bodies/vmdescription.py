@@ -34,17 +34,21 @@ def fields(source: Source, section: Section, description: Description | None) ->
         children.append(_text("rest", section.body + at, raw[at:]))
     result.append(
         Field(
-            "json", section.body, len(raw), "json", children=children, role=Role.TEXT,
-            meaning="" if description is None else f"{len(description.devices)} devices, "
-            f"page size {description.page_size}",
+            "json",
+            section.body,
+            len(raw),
+            "json",
+            children=children,
+            role=Role.TEXT,
+            meaning=""
+            if description is None
+            else f"{len(description.devices)} devices, page size {description.page_size}",
         )
     )
     return result
 
 
-def _devices(
-    text: str, raw: bytes, at: int, base: int, description: Description | None
-) -> list[Field]:
+def _devices(text: str, raw: bytes, at: int, base: int, description: Description | None) -> list[Field]:
     made: list[Field] = []
     decoder = json.JSONDecoder()
     known = description.devices if description else ()

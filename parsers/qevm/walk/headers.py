@@ -51,6 +51,7 @@ class Head:
 
     @property
     def body(self) -> int:
+        """Offset of the first byte behind the header."""
         return self.offset + 14 + len(self.idstr)
 
     @property
@@ -87,11 +88,18 @@ class Plausibility:
     """Answers "can an item of the stream begin here?" for recovery.
 
     ``chains`` holds the ids that a START opened; it is the walker's own mapping, looked at live.
+    ``devices`` are the (idstr, instance id) of the description: they are plausible whatever they look like.
     """
 
-    def __init__(self, source: Source, chains: Collection[int]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        chains: Collection[int],
+        devices: Collection[tuple[bytes, int]] = frozenset(),
+    ) -> None:
         self._source = source
         self._chains = chains
+        self._devices = devices
 
     def open_ids(self) -> list[int]:
         """The section ids that a START opened."""
@@ -112,7 +120,9 @@ class Plausibility:
         kind = data[0]
         if kind in (SectionType.START, SectionType.FULL):
             head = parse_head(data, 0, offset)
-            return head is not None and head.plausible
+            return head is not None and (
+                head.plausible or (head.idstr, head.instance_id) in self._devices
+            )
         if kind in (SectionType.PART, SectionType.END):
             return len(data) >= 5 and int.from_bytes(data[1:5], "big") in self._chains
         if kind == SectionType.COMMAND:
