@@ -43,9 +43,7 @@ class Chunks:
                 head.section_id, idstr, head.instance_id, head.version_id, iterative=True
             )
         body = self._open(head.section_id, device, idstr)
-        yield from self.scan(
-            SectionKind.START, head.offset, head.body, head.section_id, device, body, scope
-        )
+        yield from self.scan(SectionKind.START, head.offset, head.body, head.section_id, device, body, scope)
 
     def _open(self, section_id: int, device: int, idstr: str) -> Body | None:
         state = self._state
@@ -198,9 +196,11 @@ class Chunks:
         data = state.source.read(end, 5)
         wanted = footer(section_id)
         texts = (wanted.hex(" "), data.hex(" "))
-        if end >= scope.limit:
-            state.index.finish(row, end, end)
-            state.problem(end, f"truncated before the footer of {name}", texts[0], "end of data", row=row)
+        if scope.limit - end < 5 and wanted.startswith(data):
+            state.index.finish(row, end, scope.limit)
+            state.cursor.position = scope.limit
+            message = f"truncated before the footer of {name} was complete"
+            state.problem(scope.limit, message, texts[0], "end of data", row=row)
         elif data[:1] == bytes((FOOTER_MAGIC,)) and state.follows(end + 5, scope):
             got = int.from_bytes(data[1:5], "big")
             state.index.finish(row, end, end + 5, Confidence.CONFLICTING)
