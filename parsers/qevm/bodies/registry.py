@@ -8,6 +8,7 @@ from qevm.bodies.block import BlockBody
 from qevm.bodies.dirty_bitmap import DirtyBitmapBody
 from qevm.bodies.htab import HtabBody
 from qevm.bodies.protocol import Body
+from qevm.bodies.ram import RamBody
 from qevm.bodies.skeys import SkeysBody
 from qevm.bodies.slirp import SlirpBody
 from qevm.bodies.storage_attributes import StorageAttributesBody
@@ -19,6 +20,7 @@ from qevm.section import SectionKind
 _Maker = Callable[[StreamFacts], Body]
 
 _ITERATIVE: dict[str, _Maker] = {
+    "ram": RamBody,
     "block": BlockBody,
     "dirty-bitmap": DirtyBitmapBody,
     "spapr/htab": HtabBody,
