@@ -248,6 +248,10 @@ class Walker:
         row = state.index.append(SectionKind.VMDESCRIPTION, offset, min(offset + 5, limit), end, end)
         state.cursor.position = end
         if found is None:
+            if left < 5:
+                message = "truncated inside the length of the description"
+                state.problem(limit, message, "5 bytes", str(left), row=row)
+                return
             at, why = _why_invalid(state.source.read(offset + 5, min(length, MAX_JSON + 1)), length, left - 5)
             message = f"the description is not valid: {why}; devices are shown as bytes"
             state.problem(min(offset + at, limit), message, "a JSON object", "", row=row)
