@@ -39,7 +39,7 @@ def build_parser(*, demo: bool = False) -> argparse.ArgumentParser:
         epilog="A file that is named like a command: write ./ls.",
     )
     parser.add_argument("--version", action="version", version=f"qevm {qevm.__version__}")
-    sub = parser.add_subparsers(dest="command", metavar="COMMAND")
+    sub = parser.add_subparsers(dest="command", metavar="COMMAND", prog="qevm")
 
     add = functools.partial(_add, sub, demo)
 
