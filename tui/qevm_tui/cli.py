@@ -116,7 +116,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_CANNOT
     if arguments[0] not in _COMMANDS and arguments[0] not in ("-h", "--help", "--version"):
         arguments.insert(0, "open")
-    demo = "--demo" in arguments and ("--" not in arguments or arguments.index("--demo") < arguments.index("--"))
+    demo = "--demo" in arguments and (
+        "--" not in arguments or arguments.index("--demo") < arguments.index("--")
+    )
     options = build_parser(demo=demo).parse_args(arguments)
     try:
         status = options.handler(options)

@@ -156,8 +156,13 @@ def check(options: argparse.Namespace) -> int:
             print(
                 json.dumps(
                     {
-                        "offset": p.offset, "severity": p.severity.name.lower(), "section": p.section,
-                        "device": p.device, "message": p.message, "expected": p.expected, "found": p.found,
+                        "offset": p.offset,
+                        "severity": p.severity.name.lower(),
+                        "section": p.section,
+                        "device": p.device,
+                        "message": p.message,
+                        "expected": p.expected,
+                        "found": p.found,
                     }
                 )
             )

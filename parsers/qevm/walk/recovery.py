@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from qevm import safetext
 from qevm.bodies.known_layouts import match_body
-from qevm.headers import MAX_HEADER, Head, Plausibility, footer, parse_head
+from qevm.walk.headers import MAX_HEADER, Head, Plausibility, footer, parse_head
 from qevm.layout import SectionType
 from qevm.section import Confidence
 from qevm.source import Source
