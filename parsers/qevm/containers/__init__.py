@@ -1,9 +1,9 @@
 """What can be wrapped round a stream; each container turns a Source into a Stream (containers.md).
 
-    opened = open_streams("guest.save")
-    opened.stream.source, opened.stream.base      # where "QEVM" is
-    opened.container.kind                         # "libvirt save image, gzip"
-    opened.container.parts                        # header, domain XML, cookie, snapshot table
+opened = open_streams("guest.save")
+opened.stream.source, opened.stream.base      # where "QEVM" is
+opened.container.kind                         # "libvirt save image, gzip"
+opened.container.parts                        # header, domain XML, cookie, snapshot table
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class _Zlib:
         try:
             return self._zlib.decompress(pending, max(max_length, 0))
         except zlib.error as error:
-            raise _Broken(str(error), _salvage(before, pending)) from error
+            raise _BrokenError(str(error), _salvage(before, pending)) from error
 
     @property
     def eof(self) -> bool:
@@ -112,7 +112,7 @@ def _salvage(state: Any, data: bytes) -> bytes:
     return bytes(good)
 
 
-class _Broken(Exception):
+class _BrokenError(Exception):
     """A member's data is damaged; ``good`` is what the failing piece still gave."""
 
     def __init__(self, why: str, good: bytes = b"") -> None:
@@ -176,7 +176,7 @@ class Members:
         while True:
             try:
                 piece = member.decompress(data, OUTPUT)
-            except _Broken as error:
+            except _BrokenError as error:
                 if error.good:
                     yield error.good
                 raise DecodeError(f"damaged {self.kind} data: {error}") from error
@@ -242,10 +242,11 @@ def _import(*names: str) -> Any:
 
 
 def zstd() -> Decoder:
-    """Zstd with windows of up to 2 GiB (``--long=31``): ``compression.zstd``, ``backports.zstd`` or ``zstandard``.
+    """Zstd with windows of up to 2 GiB (``--long=31``).
 
-    The first two have the standard library's bounded interface; with ``zstandard`` the input goes in
-    crumbs, since four bytes can say 128 KiB.  Raises CannotOpen when none is installed.
+    By ``compression.zstd``, ``backports.zstd`` or ``zstandard``, whichever is there.  The first two have
+    the standard library's bounded interface; with ``zstandard`` the input goes in crumbs, since four bytes
+    can say 128 KiB.  Raises CannotOpen when none is installed.
     """
     module = _import("compression.zstd", "backports.zstd")
     begins = _frames(b"\x28\xb5\x2f\xfd")
@@ -255,7 +256,9 @@ def zstd() -> Decoder:
         return Members("zstd", begins, lambda: module.ZstdDecompressor(options=options), errors)
     module = _import("zstandard")
     if module is None:
-        raise CannotOpen("this is a zstd file: to open it, pip install 'qevm[zstd]' (or unpack it with zstd -d)")
+        raise CannotOpen(
+            "this is a zstd file: to open it, pip install 'qevm[zstd]' (or unpack it with zstd -d)"
+        )
     return Members("zstd", begins, lambda: _Zstandard(module), (module.ZstdError,), piece=1024)
 
 

@@ -205,12 +205,16 @@ def refuse(source: Source, offset: int = 0) -> CannotOpen:
         return CannotOpen(f"not a migration stream: zeros only, {tail}")
     if _is_text(head):
         return CannotOpen(
-            f"not a migration stream: this is text ({_quote(head)}), expected 51 45 56 4d (QEVM) at 0x{offset:x}"
+            f"not a migration stream: this is text ({_quote(head)}),"
+            f" expected 51 45 56 4d (QEVM) at 0x{offset:x}"
         )
     if head[510:512] == b"\x55\xaa":
-        return CannotOpen(f"not a migration stream: this looks like a raw disk image (55 aa at 0x1fe); {tail}")
+        return CannotOpen(
+            f"not a migration stream: this looks like a raw disk image (55 aa at 0x1fe); {tail}"
+        )
     return CannotOpen(
-        f"not a migration stream: expected 51 45 56 4d (QEVM) at 0x{offset:x}, found {head[:4].hex(' ')}; {tail}"
+        f"not a migration stream: expected 51 45 56 4d (QEVM) at 0x{offset:x},"
+        f" found {head[:4].hex(' ')}; {tail}"
     )
 
 

@@ -8,7 +8,7 @@ from construct import Bytes, Int32ub, Int32ul, Struct
 from qevm.containers import detect, growing, xmlview
 from qevm.containers.detect import Kind
 from qevm.containers.model import ContainerPart
-from qevm.field import Field
+from qevm.field import Field, Value
 from qevm.layout import fields_of
 from qevm.problems import CannotOpen, Problem, Severity
 from qevm.source import Source
@@ -38,14 +38,6 @@ HeaderLE = _header(Int32ul)
 HeaderBE = _header(Int32ub)
 """The header of a big-endian host (s390x)."""
 
-_MEANINGS = {
-    "magic": lambda v: "complete" if v == b"LibvirtQemudSave" else "save was interrupted",
-    "data_len": lambda v: f"XML, cookie and padding; the stream begins at 0x{HEADER_SIZE + v:x}",
-    "was_running": lambda v: "resume running" if v else "stay paused",
-    "format": lambda v: FORMATS[v] if v < len(FORMATS) else "unknown",
-    "cookieOffset": lambda v: f"cookie at 0x{HEADER_SIZE + v:x}" if v else "no cookie",
-}
-
 
 class SaveImage:
     """The save image that begins at ``base`` of ``source``.
@@ -63,7 +55,8 @@ class SaveImage:
         self._data = source.read(base, HEADER_SIZE)
         if len(self._data) < HEADER_SIZE:
             raise CannotOpen(
-                f"libvirt save image cut inside its header: {len(self._data)} bytes, the header has {HEADER_SIZE}"
+                f"libvirt save image cut inside its header: {len(self._data)} bytes,"
+                f" the header has {HEADER_SIZE}"
             )
         self.byte_order, self._layout = self._choose_order()
         values = self._layout.parse(self._data)
@@ -81,7 +74,8 @@ class SaveImage:
         return FORMATS[self.format] if self.format < len(FORMATS) else f"format {self.format}"
 
     def _choose_order(self) -> tuple[str, Struct]:
-        little, big = (int.from_bytes(self._data[16:20], order) for order in ("little", "big"))  # type: ignore[arg-type]
+        little = int.from_bytes(self._data[16:20], "little")
+        big = int.from_bytes(self._data[16:20], "big")
         if little not in (1, 2) and big in (1, 2):
             return "big", HeaderBE
         if little not in (1, 2):
@@ -163,7 +157,9 @@ class SaveImage:
         name = found.format if found.kind is Kind.COMPRESSED else "raw"
         said = "raw" if self.format == SPARSE else self.format_name
         if name != said and self.format < len(FORMATS):
-            self._problem(28, "the header's format is not what the payload is; the payload is believed", name, said)
+            self._problem(
+                28, "the header's format is not what the payload is; the payload is believed", name, said
+            )
         return name
 
     # -- what is shown beside the stream
@@ -209,8 +205,22 @@ class SaveImage:
     def _decode_header(self) -> Field:
         fields = fields_of(self._layout, self._data, self.base)
         for item in fields:
-            explain = _MEANINGS.get(item.name)
-            if explain is not None and item.value is not None:
-                item.meaning = explain(item.value)
+            item.meaning = self._meaning(item.name, item.value)
         order = f"{self.byte_order}-endian host"
         return Field("libvirt header", self.base, HEADER_SIZE, "struct", None, order, fields)
+
+    def _meaning(self, name: str, value: Value) -> str:
+        if name == "magic":
+            return "complete" if value == b"LibvirtQemudSave" else "the save was interrupted"
+        if not isinstance(value, int):
+            return ""
+        start = self.base + HEADER_SIZE
+        if name == "data_len":
+            return f"XML, cookie and padding: up to 0x{start + value:x}"
+        if name == "was_running":
+            return "resume running" if value else "stay paused"
+        if name == "format":
+            return FORMATS[value] if value < len(FORMATS) else "unknown"
+        if name == "cookieOffset":
+            return f"at 0x{start + value:x}" if value else "no cookie"
+        return ""

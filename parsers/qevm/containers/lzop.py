@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ _ADLER_D, _ADLER_C, _EXTRA, _CRC_D, _CRC_C = 0x1, 0x2, 0x40, 0x100, 0x200
 _FILTER, _HEADER_CRC = 0x800, 0x1000
 
 
-class _More(Exception):
+class _MoreError(Exception):
     """More input is needed."""
 
 
@@ -33,7 +32,7 @@ class _Take:
     def bytes(self, length: int) -> bytes:
         end = self.position + length
         if end > len(self.data):
-            raise _More
+            raise _MoreError
         piece = self.data[self.position : end]
         self.position = end
         return piece
@@ -67,7 +66,7 @@ class LzopDecoder:
                     self._header()
                 else:
                     yield from self._block(self._flags)
-        except _More:
+        except _MoreError:
             return
 
     def _header(self) -> None:

@@ -1,4 +1,4 @@
-"""The values that opening a file yields: Container, ContainerPart, Stream, and the choices between streams."""
+"""The values that opening a file yields: container, parts, stream, and the choice between streams."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from qevm.containers.unpack import Limits, Progress, UnpackingSource
 from qevm.field import Field
 from qevm.problems import NeedsChoice, Problem
+from qevm.safetext import safe
 from qevm.source import Source
 
 OffsetMap = Callable[[int], int | None]
@@ -120,11 +121,7 @@ class ChoiceNeeded(NeedsChoice):
     of each :class:`Choice`.  ``str()`` is a table of them with all untrusted text made harmless.
     """
 
-    def __init__(
-        self, reason: str, option: str, headings: Sequence[str], choices: Sequence[Choice]
-    ) -> None:
-        from qevm.safetext import safe
-
+    def __init__(self, reason: str, option: str, headings: Sequence[str], choices: Sequence[Choice]) -> None:
         self.option = option
         self.headings = tuple(headings)
         self.choices = list(choices)
@@ -146,6 +143,14 @@ class Opened:
         """The unpacking that feeds the stream directly, or None: progress, cancel, completeness."""
         return self.container.unpacking[-1] if self.container.unpacking else None
 
+    @property
+    def problems(self) -> list[Problem]:
+        """All that is wrong with container and unpacking so far; grows while bytes arrive."""
+        found = [*self.container.problems, *self.stream.problems]
+        for source in self.container.unpacking:
+            found += source.problems
+        return found
+
     def another(self, base: int, name: str = "") -> Stream:
         """A further stream in the same source, at ``base`` (see :func:`detect.find_stream`)."""
         return Stream(self.stream.source, base, name, to_file=self.stream.to_file)
@@ -166,4 +171,4 @@ class Options:
     snapshot: str | None = None
     limits: Limits = field(default_factory=Limits)
     progress: Callable[[Progress], None] | None = None
-    wait: bool = False
+    choose: Callable[[ChoiceNeeded], str | None] | None = None

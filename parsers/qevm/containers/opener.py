@@ -5,17 +5,28 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from qevm.containers import decoders, detect, growing
 from qevm.containers.detect import Kind
 from qevm.containers.feed import SourceFeed
 from qevm.containers.libvirt import SPARSE, SaveImage
-from qevm.containers.model import Container, Opened, Options, Stream, no_offset, same_offset
+from qevm.containers.model import (
+    ChoiceNeeded,
+    Container,
+    Opened,
+    Options,
+    Snapshot,
+    Stream,
+    no_offset,
+    same_offset,
+)
 from qevm.containers.qcow2 import Qcow2Image
 from qevm.containers.unpack import Limits, Progress, UnpackingSource
 from qevm.containers.vmstate import VmState
 from qevm.problems import CannotOpen, NeedsChoice, Problem, QevmError, Severity
+from qevm.safetext import safe
 from qevm.source import FileSource, Source, SubSource
 
 MAX_DEPTH = 4
@@ -31,6 +42,7 @@ def open_streams(
     limits: Limits | None = None,
     wait: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    choose: Callable[[ChoiceNeeded], str | None] | None = None,
 ) -> Opened:
     """Open what a user has: a file, ``-`` for standard input, a URL, or a Source (which is then owned).
 
@@ -39,14 +51,14 @@ def open_streams(
     into ``tmpdir`` within ``limits``; with ``wait`` this returns when all is unpacked and calls
     ``progress`` meanwhile.
 
-    Raises CannotOpen with one line for what is not a stream, and :class:`~qevm.containers.ChoiceNeeded`
-    (a NeedsChoice) when a qcow2 image holds several snapshots and none was chosen.  Nothing stays open
-    then.
+    Where a qcow2 image holds several snapshots and none was chosen, ``choose`` is asked for an id or tag
+    (a pipe cannot be opened twice); without it, or when it answers None, ChoiceNeeded (a NeedsChoice) is
+    raised.  Raises CannotOpen with one line for what is not a stream.  Nothing stays open then.
     """
     limits = limits or Limits()
     if tmpdir is not None:
-        limits = Limits(limits.max_size, limits.max_ratio, limits.reserve, tmpdir, limits.confirm)
-    options = Options(offset, snapshot, limits, progress, wait)
+        limits = replace(limits, tmpdir=tmpdir)
+    options = Options(offset, snapshot, limits, progress, choose)
     container: Container | None = None
     source = path if isinstance(path, Source) else _source(os.fspath(path), options)
     try:
@@ -153,16 +165,30 @@ def _qcow2(container: Container, source: Source, at: int, options: Options) -> S
     container.parts += image.parts()
     container.problems += image.problems
     container.snapshots = image.snapshots
-    chosen = image.choose(options.snapshot)
+    chosen = _choose(image, options)
     state = VmState(image, chosen)
     container.layers[-1] = f"qcow2 snapshot {chosen.tag or chosen.id}"
-    detect.check_header(state, 0)
+    try:
+        detect.check_header(state, 0)
+    except CannotOpen as error:
+        broken = f" ({state.problems[0]})" if state.problems else ""
+        raise CannotOpen(f"snapshot {safe(chosen.tag or chosen.id)}: {error}{broken}") from error
 
     def to_file(offset: int) -> int | None:
         place = state.file_offset(offset)
         return None if place is None else place + at
 
     return Stream(state, 0, f"snapshot {chosen.tag or chosen.id}", "", state.problems, to_file)
+
+
+def _choose(image: Qcow2Image, options: Options) -> Snapshot:
+    try:
+        return image.choose(options.snapshot)
+    except ChoiceNeeded as needed:
+        answer = options.choose(needed) if options.choose is not None else None
+        if answer is None:
+            raise
+        return image.choose(answer)
 
 
 def _compressed(

@@ -93,7 +93,8 @@ class Qcow2Image:
         self._head = source.read(0, 112)
         if len(self._head) < Header.sizeof():
             raise CannotOpen(
-                f"qcow2 image cut inside its header: {len(self._head)} bytes, the header has {Header.sizeof()}"
+                f"qcow2 image cut inside its header: {len(self._head)} bytes,"
+                f" the header has {Header.sizeof()}"
             )
         header = Header.parse(self._head)
         self.version = int(header.version)
@@ -155,15 +156,17 @@ class Qcow2Image:
         position = self.snapshots_offset
         count = min(self.nb_snapshots, MAX_SNAPSHOTS)
         if count < self.nb_snapshots:
-            self._warn(60, "more snapshots than QEMU allows", f"at most {MAX_SNAPSHOTS}", str(self.nb_snapshots))
+            self._warn(
+                60, "more snapshots than QEMU allows", f"at most {MAX_SNAPSHOTS}", str(self.nb_snapshots)
+            )
         for number in range(count):
             snapshot = self._read_entry(position)
             if isinstance(snapshot, str):
                 self.problems.append(
                     Problem(
                         position,
-                        f"the snapshot table breaks off at entry {number + 1} of {self.nb_snapshots}: {snapshot};"
-                        f" {number} snapshots usable",
+                        f"the snapshot table breaks off at entry {number + 1} of {self.nb_snapshots}:"
+                        f" {snapshot}; {number} snapshots usable",
                     )
                 )
                 break
@@ -258,7 +261,9 @@ class Qcow2Image:
             end = last.entry_offset + last.entry_size
             start = self.snapshots_offset
             parts.append(
-                ContainerPart("snapshot table", self.source, start, end - start, lambda: self._decode_table(end))
+                ContainerPart(
+                    "snapshot table", self.source, start, end - start, lambda: self._decode_table(end)
+                )
             )
         return parts
 

@@ -68,7 +68,8 @@ class Spool:
             return handle
         except OSError as error:
             raise CannotOpen(
-                f"no temporary file in {self.folder}: {error.strerror or error}; choose a folder with --tmpdir"
+                f"no temporary file in {self.folder}: {error.strerror or error};"
+                " choose a folder with --tmpdir"
             ) from error
 
     def free(self) -> int:

@@ -233,7 +233,8 @@ class UnpackingSource:
     def _append(self, piece: bytes) -> None:
         if self._size + len(piece) > self._limits.max_size:
             raise _StopError(
-                f"the unpacked size passes the limit of {self._limits.max_size} bytes (raise it with --max-size)"
+                f"the unpacked size passes the limit of {self._limits.max_size} bytes"
+                " (raise it with --max-size)"
             )
         self._spool.append(piece)
         if self._spool.allocated - self._space_checked >= SPACE_STEP:
@@ -275,7 +276,7 @@ class UnpackingSource:
             )
 
     def _stopped(self, why: str) -> Problem:
-        verb = "reading the pipe" if self.kind == "pipe" else "decompression"
+        verb = "reading" if self.kind == "pipe" else "decompression"
         return Problem(
             self._size,
             f"{verb} stopped near 0x{self._feed.origin + self._feed.position:x} of {self._feed.name}: {why};"

@@ -12,7 +12,7 @@ import numpy as np
 from qevm.containers import decoders
 from qevm.containers.model import Snapshot
 from qevm.containers.qcow2 import Qcow2Image
-from qevm.problems import CannotOpen, Problem, SourceError
+from qevm.problems import CannotOpen, Problem
 from qevm.source import Source
 
 OFFSET_MASK = 0x00FF_FFFF_FFFF_FE00
@@ -25,9 +25,14 @@ MAX_L1 = 4 << 20
 _SLICE = 4096
 """L2 tables are cached in pieces of this many bytes: a whole one may have 2 MiB."""
 
+_MAX_TRIED = 1024
+"""L2 tables looked at for the beginning or the end of the VM state: a sound image needs one or two."""
+
 _SLICES = 256
 _INFLATED = 8 << 20
 _MAX_PROBLEMS = 50
+
+_Words = np.ndarray[tuple[int], np.dtype[np.uint64]]
 
 
 class VmState:
@@ -35,8 +40,8 @@ class VmState:
 
     ``base`` is the virtual offset at which it begins, the first L1 entry behind the disk.  ``size`` is
     what the header says, or less where the snapshot's tables end earlier: nothing is believed (or
-    allocated) that is not mapped.  A cluster that cannot be read gives zeros and a Problem with its offset in the
-    VM state; everything round it stays readable.  Closing closes the image.
+    allocated) that is not mapped.  A cluster that cannot be read gives zeros and a Problem with its
+    offset in the VM state; everything round it stays readable.  Closing closes the image.
     """
 
     def __init__(self, image: Qcow2Image, snapshot: Snapshot) -> None:
@@ -89,8 +94,7 @@ class VmState:
                 tried.append(base)
                 if self._starts_stream(base):
                     return base
-        table = self._l1_table(0, self._l1_entries)
-        for index in np.flatnonzero(table & np.uint64(OFFSET_MASK)).tolist():
+        for index in self._usable_tables(self._l1_table(0, self._l1_entries))[:_MAX_TRIED].tolist():
             base = index * self._span
             if index and base not in tried and self._starts_stream(base):
                 self._report(
@@ -106,20 +110,24 @@ class VmState:
     def _starts_stream(self, base: int) -> bool:
         return self._read_virtual(base, 4, report=False) == b"QEVM"
 
-    def _l1_table(self, first: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    def _l1_table(self, first: int, count: int) -> _Words:
         data = self._source.read(self.snapshot.l1_offset + 8 * first, 8 * count)
         return np.frombuffer(data[: len(data) // 8 * 8], dtype=">u8").astype(np.uint64)
+
+    def _usable_tables(self, table: _Words) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+        """Indices of the L1 entries that name an L2 table inside of the file."""
+        place = table & np.uint64(OFFSET_MASK)
+        last = max(0, self._source.size - self._cluster)
+        return np.flatnonzero((place > 0) & (place <= last) & (place % self._cluster == 0))
 
     def _bound_size(self) -> int:
         """``vm_state_size``, or the end of the last cluster that is mapped when that comes first."""
         announced = self.snapshot.vm_state_size
         first = self.base // self._span
-        table = self._l1_table(first, max(0, self._l1_entries - first)) & np.uint64(OFFSET_MASK)
-        needed = -(-announced // self._span)
-        used = np.flatnonzero(table[:needed])
+        table = self._l1_table(first, max(0, self._l1_entries - first))[: -(-announced // self._span)]
         mapped = 0
-        for index in used[::-1].tolist():
-            entries = self._l2_table(int(table[index]))
+        for index in self._usable_tables(table)[: -_MAX_TRIED - 1 : -1].tolist():
+            entries = self._l2_table(int(table[index]) & OFFSET_MASK)
             # Descriptors only: an extended entry's bitmap does not say where a cluster is.
             last = np.flatnonzero(entries[:: self._entry // 8])
             if len(last):
@@ -134,7 +142,7 @@ class VmState:
             )
         return min(announced, mapped)
 
-    def _l2_table(self, offset: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    def _l2_table(self, offset: int) -> _Words:
         data = self._source.read(offset, self._cluster)
         return np.frombuffer(data[: len(data) // 8 * 8], dtype=">u8").astype(np.uint64)
 
@@ -186,9 +194,7 @@ class VmState:
         while virtual < end:
             piece = min(step - virtual % step, end - virtual)
             new_kind, new_place = self._locate(virtual, report)
-            joins = new_kind == kind and (
-                kind == "zero" or (kind == "data" and new_place == place + size)
-            )
+            joins = new_kind == kind and (kind == "zero" or (kind == "data" and new_place == place + size))
             # Subclusters of a compressed cluster are read as one.
             if new_kind == kind == "compressed" and new_place == place and virtual % self._cluster:
                 joins = True
@@ -269,14 +275,17 @@ class VmState:
         place = descriptor & ((1 << shift) - 1)
         sectors = (descriptor >> shift) & ((1 << (self._bits - 8)) - 1)
         packed = self._source.read(place, (place // 512 + sectors + 1) * 512 - place)
-        try:
-            data = _inflate(packed, self._cluster, self.image.compression_type)
-        except (zlib.error, decoders.DecodeError, CannotOpen, SourceError) as error:
-            data = b""
-            if report and descriptor not in self._bad:
-                self._bad.add(descriptor)
-                at = max(0, virtual // self._cluster * self._cluster - self.base)
-                self._report(at, f"a compressed cluster at 0x{place:x} is damaged, read as zeros: {error}")
+        data, why = _inflate(packed, self._cluster, self.image.compression_type)
+        if why and report and descriptor not in self._bad:
+            self._bad.add(descriptor)
+            at = max(0, virtual // self._cluster * self._cluster - self.base)
+            self._report(
+                at,
+                f"the compressed cluster at 0x{place:x} of the image is damaged: {why};"
+                " the rest of it reads as zeros",
+                f"{self._cluster} bytes",
+                f"{len(data)} bytes",
+            )
         data = data.ljust(self._cluster, b"\0")
         with self._lock:
             self._inflated[descriptor] = data
@@ -285,13 +294,19 @@ class VmState:
         return data
 
 
-def _inflate(packed: bytes, size: int, compression_type: int) -> bytes:
-    """At most ``size`` bytes out of raw deflate (window 12) or zstd."""
-    if compression_type == 0:
-        return zlib.decompressobj(-12).decompress(packed, size)
-    data = b""
-    for piece in decoders.zstd().feed(packed):
-        data += piece
-        if len(data) >= size:
-            break
-    return data[:size]
+def _inflate(packed: bytes, size: int, compression_type: int) -> tuple[bytes, str]:
+    """Up to ``size`` bytes out of raw deflate (window 12) or a zstd frame, and what was wrong."""
+    data, why = b"", ""
+    try:
+        if compression_type == 0:
+            data = zlib.decompressobj(-12).decompress(packed, size)
+        else:
+            for piece in decoders.zstd().feed(packed):
+                data += piece
+                if len(data) >= size:
+                    break
+    except (zlib.error, decoders.DecodeError, CannotOpen) as error:
+        why = str(error)
+    if len(data) < size and not why:
+        why = "it ends too early"
+    return data[:size], why

@@ -79,7 +79,7 @@ def _parse(data: bytes) -> _Element:
         if stack:
             stack[-1].text += content
 
-    def doctype(*_: object) -> None:
+    def doctype(*_: object) -> int:
         raise _RefusedError("it has a document type declaration, which is never followed")
 
     parser.StartElementHandler = start
