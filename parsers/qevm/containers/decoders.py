@@ -69,7 +69,7 @@ class _Member(Protocol):
     @property
     def needs_input(self) -> bool: ...
     @property
-    def unused_data(self) -> bytes: ...
+    def unused_data(self) -> bytes | None: ...
 
 
 class _Zlib:
@@ -169,7 +169,7 @@ class Members:
             yield from self._inflate(self._member, data)
             if not self._member.eof:
                 return
-            data = self._member.unused_data
+            data = self._member.unused_data or b""  # python-lz4 says None for nothing
             self._member = None
 
     def _inflate(self, member: _Member, data: bytes) -> Iterator[bytes]:

@@ -203,6 +203,9 @@ class UnpackingSource:
             problem = self._stopped(f"the temporary file in {self._spool.folder}: {error.strerror or error}")
         except MemoryError:
             problem = self._stopped("it needs more memory than there is")
+        except Exception as error:
+            # A library that fails in its own way on hostile bytes must not look like the end of the data.
+            problem = self._stopped(f"{type(error).__name__}: {error}")
         finally:
             with self._condition:
                 self._seconds += time.monotonic() - self._started
