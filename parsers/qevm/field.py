@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import overload
 
 Value = int | bool | float | str | bytes | None
@@ -109,21 +109,28 @@ def _covering(children: Sequence[Field], offset: int) -> Field | None:
     return found
 
 
-@dataclass(slots=True)
 class LazyFields(Sequence[Field]):
-    """A long run of fields made only when looked at: ``count`` of them, number i made by ``make``.
+    """A long run of fields made only when looked at: ``length`` of them, number i made by ``make``.
 
     ``locate`` turns an offset into the index of the field that covers it (or None), so that the
     hex cursor finds a page record among a million without making them all.
     """
 
-    count: int
-    make: Callable[[int], Field]
-    locate: Callable[[int], int | None] | None = None
-    _kept: dict[int, Field] = field(default_factory=dict)
+    __slots__ = ("_kept", "_length", "_locate", "_make")
+
+    def __init__(
+        self,
+        length: int,
+        make: Callable[[int], Field],
+        locate: Callable[[int], int | None] | None = None,
+    ) -> None:
+        self._length = length
+        self._make = make
+        self._locate = locate
+        self._kept: dict[int, Field] = {}
 
     def __len__(self) -> int:
-        return self.count
+        return self._length
 
     @overload
     def __getitem__(self, index: int) -> Field: ...
@@ -131,22 +138,22 @@ class LazyFields(Sequence[Field]):
     def __getitem__(self, index: slice) -> list[Field]: ...
     def __getitem__(self, index: int | slice) -> Field | list[Field]:
         if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(self.count))]
+            return [self[i] for i in range(*index.indices(self._length))]
         if index < 0:
-            index += self.count
-        if not 0 <= index < self.count:
+            index += self._length
+        if not 0 <= index < self._length:
             raise IndexError(index)
         kept = self._kept.get(index)
         if kept is None:
             if len(self._kept) >= 4096:
                 self._kept.clear()
-            kept = self._kept[index] = self.make(index)
+            kept = self._kept[index] = self._make(index)
         return kept
 
     def covering(self, offset: int) -> Field | None:
         """The field that covers ``offset``, or None."""
-        if self.locate is not None:
-            found = self.locate(offset)
+        if self._locate is not None:
+            found = self._locate(offset)
             return None if found is None else self[found]
         for item in self:
             if item.size and item.offset <= offset < item.end:

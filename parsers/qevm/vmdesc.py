@@ -104,3 +104,227 @@ class Description:
     offset: int
     json_size: int
     complete: bool = True
+
+
+class _Pairs(list[tuple[str, object]]):
+    """A JSON object with all its pairs: QEMU writes duplicate keys (§4.8)."""
+
+    def first(self, key: str) -> object:
+        for name, value in self:
+            if name == key:
+                return value
+        return None
+
+    def last(self, key: str) -> object:
+        for name, value in reversed(self):
+            if name == key:
+                return value
+        return None
+
+
+def _refuse_constant(text: str) -> object:
+    raise BadDescription(f"{text} is not a number that QEMU writes")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_Pairs, parse_constant=_refuse_constant)
+
+
+def parse(raw: bytes, offset: int = 0) -> Description:
+    """The typed description from its JSON bytes; ``offset`` is that of the ``06`` byte before them.
+
+    Raises BadDescription: not JSON, not an object, ``devices`` missing, a wrong type, a size that is
+    negative or absurd, nesting deeper than 100 (QEMU needs fewer than 20).
+    """
+    if len(raw) > MAX_JSON:
+        raise BadDescription(f"{len(raw)} bytes of JSON, more than {MAX_JSON}")
+    try:
+        top = _DECODER.decode(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise BadDescription(f"not UTF-8 at byte {error.start} of the JSON") from error
+    except RecursionError as error:
+        raise BadDescription("nested too deeply") from error
+    except ValueError as error:
+        raise BadDescription(f"not JSON: {error}") from error
+    return _description(top, offset, len(raw))
+
+
+def parse_partial(raw: bytes, offset: int = 0) -> Description:
+    """What can be read of a description that is cut off or damaged: the devices before the damage.
+
+    ``complete`` is False.  Raises BadDescription when not even the first device can be read.
+    """
+    text = raw[:MAX_JSON].decode("utf-8", "replace")
+    start = re.search(r'"devices"\s*:\s*\[', text)
+    if start is None:
+        raise BadDescription("no list of devices before the damage")
+    page_size = re.search(r'"page_size"\s*:\s*(\d{1,9})\b', text[: start.start()])
+    configuration = None
+    found = re.search(r'"configuration"\s*:\s*', text[: start.start()])
+    if found is not None:
+        try:
+            pairs, _ = _DECODER.raw_decode(text, found.end())
+            configuration = _vmsd(pairs, "configuration", 0)
+        except (ValueError, RecursionError):
+            configuration = None
+    devices = []
+    at = start.end()
+    while True:
+        at = _skip(text, at)
+        try:
+            pairs, at = _DECODER.raw_decode(text, at)
+            devices.append(_device(pairs))
+        except (ValueError, RecursionError):
+            break
+        at = _skip(text, at)
+        if text[at : at + 1] != ",":
+            break
+        at += 1
+    if not devices:
+        raise BadDescription("no device before the damage")
+    return Description(
+        int(page_size.group(1)) if page_size else None,
+        configuration,
+        tuple(devices),
+        offset,
+        len(raw),
+        complete=False,
+    )
+
+
+def _skip(text: str, at: int) -> int:
+    while text[at : at + 1].isspace():
+        at += 1
+    return at
+
+
+def _description(top: object, offset: int, size: int) -> Description:
+    if not isinstance(top, _Pairs):
+        raise BadDescription("the JSON is not an object")
+    devices = top.last("devices")
+    if not isinstance(devices, list) or isinstance(devices, _Pairs):
+        raise BadDescription("no list of devices")
+    page_size = top.last("page_size")
+    if page_size is not None:
+        page_size = _number(page_size, "page_size", 1 << 30)
+        if page_size & (page_size - 1) or page_size < 64:
+            raise BadDescription(f"page_size {page_size} is no page size")
+    configuration = top.last("configuration")
+    return Description(
+        page_size,
+        None if configuration is None else _vmsd(configuration, "configuration", 0),
+        tuple(_device(item) for item in devices),
+        offset,
+        size,
+    )
+
+
+def _device(item: object) -> DeviceDescription:
+    if not isinstance(item, _Pairs):
+        raise BadDescription("a device is not an object")
+    name = _text(item.first("name"), "device name")
+    instance = _number(item.first("instance_id"), f"instance_id of {name}", 1 << 32)
+    legacy = item.first("vmsd_name") is None
+    return DeviceDescription(name, instance, _vmsd(item, name, 0), legacy)
+
+
+def _vmsd(item: object, default_name: str, depth: int) -> Vmsd:
+    if not isinstance(item, _Pairs):
+        raise BadDescription(f"description of {default_name} is not an object")
+    if depth > MAX_DEPTH:
+        raise BadDescription("nested too deeply")
+    fields: object = ()
+    subsections: object = ()
+    name: object = None
+    version: object = None
+    for key, value in item:
+        if key == "fields":
+            fields = value
+        elif key == "subsections":
+            subsections = value
+        elif key == "vmsd_name":
+            name = value
+        elif key == "version":
+            version = value
+    return _make_vmsd(name, version, fields, subsections, default_name, depth)
+
+
+def _make_vmsd(
+    name: object, version: object, fields: object, subsections: object, default: str, depth: int
+) -> Vmsd:
+    return Vmsd(
+        default if name is None else _text(name, "vmsd_name"),
+        None if version is None else _number(version, f"version of {default}", 1 << 32),
+        tuple(_field(item, depth + 1) for item in _list(fields, f"fields of {default}")),
+        tuple(
+            _vmsd(item, default, depth + 1)
+            for item in _list(subsections, f"subsections of {default}")
+        ),
+    )
+
+
+def _field(item: object, depth: int) -> VmField:
+    if not isinstance(item, _Pairs):
+        raise BadDescription("a field is not an object")
+    name = _text(item.first("name"), "field name")
+    kind = _text(item.first("type"), f"type of {name}")
+    array_len = item.first("array_len")
+    index = item.first("index")
+    struct = item.first("struct")
+    return VmField(
+        name,
+        kind,
+        _number(item.first("size"), f"size of {name}", MAX_SIZE),
+        None if array_len is None else _number(array_len, f"array_len of {name}", MAX_ARRAY),
+        None if index is None else _number(index, f"index of {name}", MAX_ARRAY),
+        None if struct is None else _vmsd(struct, name, depth),
+        _inline(item, name, depth),
+    )
+
+
+def _inline(item: _Pairs, name: str, depth: int) -> tuple[Vmsd, ...]:
+    """The descriptions written directly into a field: one after the other under the same keys."""
+    found: list[Vmsd] = []
+    parts: dict[str, object] = {}
+    for key, value in item:
+        if key not in ("vmsd_name", "version", "fields", "subsections"):
+            continue
+        if key in parts:
+            found.append(_from_parts(parts, name, depth))
+            parts = {}
+        parts[key] = value
+    if parts:
+        found.append(_from_parts(parts, name, depth))
+    return tuple(found)
+
+
+def _from_parts(parts: dict[str, object], name: str, depth: int) -> Vmsd:
+    if depth > MAX_DEPTH:
+        raise BadDescription("nested too deeply")
+    return _make_vmsd(
+        parts.get("vmsd_name"),
+        parts.get("version"),
+        parts.get("fields", ()),
+        parts.get("subsections", ()),
+        name,
+        depth,
+    )
+
+
+def _list(value: object, what: str) -> Iterator[object]:
+    if isinstance(value, _Pairs) or not isinstance(value, (list, tuple)):
+        raise BadDescription(f"{what}: not a list")
+    return iter(value)
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise BadDescription(f"{what}: not a string")
+    return value
+
+
+def _number(value: object, what: str, bound: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise BadDescription(f"{what}: not a whole number")
+    if not 0 <= value < bound:
+        raise BadDescription(f"{what}: {value} is out of range")
+    return value

@@ -1,0 +1,214 @@
+"""Writing bytes, hex, JSON: whole or not at all.
+
+A file is written beside its target under a temporary name and renamed when it is complete, so that a full
+disk or a missing permission leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import hexdump
+
+from qevm import fieldjson, safetext
+from qevm.capture import Capture
+from qevm.problems import QevmError
+from qevm.section import Section
+from qevm.source import Source
+
+_CHUNK = 1 << 20
+_UNSAFE = re.compile(r"[^A-Za-z0-9._@+=-]+")
+
+Ranges = Sequence[tuple[int, int]]
+"""Byte ranges (start, end), end exclusive, in the order in which they are written."""
+
+
+class Format(enum.StrEnum):
+    """What an export holds: the bytes, hexdump text that restores them, or the decoded fields."""
+
+    RAW = "raw"
+    HEX = "hex"
+    JSON = "json"
+
+    @property
+    def suffix(self) -> str:
+        """Of a proposed file name."""
+        return {"raw": ".bin", "hex": ".hex", "json": ".json"}[self.value]
+
+
+class ExportError(QevmError):
+    """Nothing was written.  ``str()`` says why in one line."""
+
+
+class TargetExists(ExportError):
+    """The file is there and ``force`` was not given."""
+
+
+def safe_name(text: str) -> str:
+    """``text`` as a file name: no separators, no control characters, no leading dot, at most 120 characters."""
+    name = _UNSAFE.sub("_", text).strip("._") or "section"
+    return name[:120]
+
+
+def propose_name(sections: Sequence[Section], form: Format, *, chain: bool = False) -> str:
+    """A file name from the device id: ``cpu@0.bin``, ``ram@0.PART3.hex``, ``ram@0.chain.bin``."""
+    first = sections[0]
+    stem = safe_name(first.device_id or first.kind.name.lower())
+    if chain or len(sections) > 1:
+        stem += ".chain"
+    elif first.device_id and first.kind.name != "FULL":
+        stem += f".{first.kind.name}" + (str(first.chunk) if first.kind.name == "PART" else "")
+    elif not first.device_id:
+        stem += f"-0x{first.offset:x}"
+    return stem + form.suffix
+
+
+def propose_range_name(start: int, end: int, form: Format) -> str:
+    """A file name for a byte range: ``bytes-0x100-0x1ff.bin``."""
+    return f"bytes-0x{start:x}-0x{end - 1:x}{form.suffix}"
+
+
+def ranges_of(sections: Sequence[Section]) -> list[tuple[int, int]]:
+    """The byte ranges of sections: header, body and footer of each."""
+    return [(section.offset, section.end) for section in sections]
+
+
+def raw_blocks(source: Source, ranges: Ranges) -> Iterator[bytes]:
+    """The bytes of ``ranges`` one after the other, in blocks of at most 1 MiB."""
+    for start, end in ranges:
+        while start < end:
+            data = source.read(start, min(_CHUNK, end - start))
+            if not data:
+                raise ExportError(f"no bytes at 0x{start:x}: the data end before the section does")
+            yield data
+            start += len(data)
+
+
+def hex_blocks(source: Source, ranges: Ranges) -> Iterator[bytes]:
+    """hexdump text of ``ranges`` as one dump from address 0; ``hexdump.restore`` gives the bytes back."""
+    for line in hexdump.dumpgen(_Reader(raw_blocks(source, ranges))):
+        yield line.encode("ascii") + b"\n"
+
+
+def json_blocks(capture: Capture, sections: Sequence[Section]) -> Iterator[bytes]:
+    """The decoded fields of ``sections`` as JSON."""
+    for piece in fieldjson.sections_text([(s, capture.decode(s)) for s in sections]):
+        yield piece.encode("ascii")
+
+
+def blocks(
+    capture: Capture, what: Sequence[Section] | tuple[int, int], form: Format
+) -> Iterator[bytes]:
+    """What an export of sections, or of one byte range (start, end), holds."""
+    if isinstance(what, tuple) and len(what) == 2 and isinstance(what[0], int):
+        start, end = int(what[0]), int(what[1])  # type: ignore[call-overload]
+        if form is Format.JSON:
+            return json_blocks(capture, sections_in(capture, start, end))
+        ranges: Ranges = [(start, end)]
+    else:
+        sections = [item for item in what if isinstance(item, Section)]
+        if form is Format.JSON:
+            return json_blocks(capture, sections)
+        ranges = ranges_of(sections)
+    return raw_blocks(capture.source, ranges) if form is Format.RAW else hex_blocks(capture.source, ranges)
+
+
+def sections_in(capture: Capture, start: int, end: int) -> list[Section]:
+    """The innermost sections that a byte range touches."""
+    found: list[Section] = []
+    at = start
+    while at < end:
+        section = capture.section_at(at)
+        if section is None:
+            break
+        found.append(section)
+        at = max(section.end, at + 1)
+    if not found:
+        raise ExportError(f"no section at 0x{start:x}")
+    return found
+
+
+def write_file(target: Path, pieces: Iterable[bytes], *, force: bool = False) -> int:
+    """Write ``pieces`` to ``target``, whole or not at all; the number of bytes.
+
+    Raises TargetExists without ``force``, ExportError when it cannot be written.
+    """
+    if target.is_dir():
+        raise ExportError(f"{safetext.safe(str(target))}: is a directory")
+    if not force and os.path.lexists(target):
+        raise TargetExists(f"{safetext.safe(str(target))}: exists; not overwritten")
+    total = 0
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name[:40]}.", suffix=".part", dir=target.parent)
+        with open(handle, "wb") as file:
+            for piece in pieces:
+                file.write(piece)
+                total += len(piece)
+            file.flush()
+            os.fsync(file.fileno())
+            os.fchmod(file.fileno(), 0o666 & ~_umask())
+        _place(temporary, target, force)
+        temporary = ""
+    except FileExistsError as error:
+        raise TargetExists(f"{safetext.safe(str(target))}: exists; not overwritten") from error
+    except OSError as error:
+        raise ExportError(
+            f"{safetext.safe(str(target))}: cannot write: {error.strerror or error}; nothing was left behind"
+        ) from error
+    finally:
+        if temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+    return total
+
+
+def _place(temporary: str, target: Path, force: bool) -> None:
+    if not force:
+        try:
+            # A link fails where a rename would overwrite a file made meanwhile.
+            os.link(temporary, target)
+        except FileExistsError:
+            raise
+        except OSError:
+            # A file system without hard links.
+            if os.path.lexists(target):
+                raise FileExistsError(str(target)) from None
+        else:
+            os.unlink(temporary)
+            return
+    os.replace(temporary, target)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+
+class _Reader:
+    """A file-like view of blocks of bytes, for the hexdump library, which reads 16 at a time."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._data = b""
+        self._at = 0
+
+    def read(self, size: int) -> bytes:
+        while len(self._data) - self._at < size:
+            more = next(self._pieces, None)
+            if more is None:
+                break
+            self._data = self._data[self._at :] + more
+            self._at = 0
+        piece = self._data[self._at : self._at + size]
+        self._at += len(piece)
+        return piece

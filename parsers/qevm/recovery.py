@@ -1,0 +1,159 @@
+"""What to do when a body's end is unknown, or when the walk has lost its place (stream-format §12.3).
+
+A footer pattern alone is no proof: a real ``timer`` body holds ``7e 00000000 00``.  A place is accepted when
+footer and what follows it agree, or when a known layout ends there, or when the tail located it.  The work
+of all searches together is bounded by a small multiple of the file.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+
+from qevm import safetext
+from qevm.bodies.known_layouts import match_body
+from qevm.headers import MAX_HEADER, Head, Plausibility, footer, parse_head
+from qevm.layout import SectionType
+from qevm.section import Confidence
+from qevm.source import Source
+
+_WINDOW = 1 << 20
+_BUDGET_FACTOR = 4
+_HEADER = re.compile(rb"[\x01\x04]\x00\x00[\x00-\xff]{2}[\x02-\xff][\x21-\x7e]{2}")
+_DESCRIPTION = re.compile(rb"\x00\x06[\x00-\xff]{4}\{\s*\"(?:configuration|page_size|devices)\"")
+
+
+class Recovery:
+    """Searches forward in one stream.  ``anchors`` are offsets where sections are known to begin."""
+
+    def __init__(self, source: Source, plausible: Plausibility, anchors: list[int]) -> None:
+        self._source = source
+        self._plausible = plausible
+        self._anchors = anchors
+        self._budget = _BUDGET_FACTOR * source.size + (64 << 20)
+
+    def _windows(self, start: int, limit: int, overlap: int) -> Iterator[tuple[int, bytes]]:
+        """(offset, bytes) of windows from ``start`` to ``limit``, each overlapping the one before."""
+        size = 1 << 14
+        while start < limit and self._budget > 0:
+            data = self._source.read(start, min(size + overlap, limit - start))
+            if not data:
+                return
+            self._budget -= len(data)
+            yield start, data
+            start += size
+            # Most ends are near: look at little first, then at more.
+            size = min(size * 4, _WINDOW)
+
+    def _next_located(self, offset: int) -> int | None:
+        at = bisect_left(self._anchors, offset)
+        return self._anchors[at] if at < len(self._anchors) else None
+
+    def chunk_end(
+        self, start: int, section_id: int, limit: int, in_package: bool, footers: bool | None
+    ) -> tuple[int, int] | None:
+        """(body end, section end) of the first footer of ``section_id`` with a plausible item behind it."""
+        if footers is False:
+            return None
+        wanted = footer(section_id)
+        for base, data in self._windows(start, limit, 4):
+            at = data.find(wanted)
+            while at >= 0:
+                if self._plausible.item(base + at + 5, limit, in_package):
+                    return base + at, base + at + 5
+                at = data.find(wanted, at + 1)
+        return None
+
+    def chunk_ends_with(self, start: int, section_id: int, limit: int, in_package: bool) -> bool:
+        """True when the section whose body begins at ``start`` ends with the footer of ``section_id``.
+
+        The next section after that footer must be plausible, and no other header may come first.
+        """
+        found = self.chunk_end(start, section_id, limit, in_package, True)
+        if found is None:
+            return False
+        return self.next_anchor(start, found[1], in_package) >= found[1]
+
+    def body_end(
+        self, head: Head, limit: int, in_package: bool, footers: bool | None, described: bool
+    ) -> tuple[int, int, Confidence] | None:
+        """(body end, section end, confidence) of a FULL section whose length is not known, or None.
+
+        ``described``: the description has a length, but a wrong one; then built-in layouts are not asked.
+        """
+        located = self._next_located(head.body)
+        stop = limit if located is None else min(limit, located)
+        wanted = footer(head.section_id)
+        if not described:
+            name = safetext.decode(head.idstr)
+            for end, _ in match_body(self._source, head.body, stop, name, head.version_id):
+                if footers is not False and self._source.read(end, 5) == wanted:
+                    if self._plausible.item(end + 5, limit, in_package):
+                        return end, end + 5, Confidence.FOOTER_BOUNDED
+                elif not footers and self._plausible.item(end, limit, in_package):
+                    return end, end, Confidence.GUESSED
+        if footers is not False:
+            found = self.chunk_end(head.body, head.section_id, limit, in_package, footers)
+            if found is not None and found[1] <= stop:
+                return (*found, Confidence.FOOTER_BOUNDED)
+            if footers:
+                return None
+        end = self.next_anchor(head.body, stop, in_package)
+        if end >= limit and not in_package and self._source.read(limit - 1, 1) == b"\0":
+            # Without a description the stream's last byte is EOF.
+            end = limit - 1
+        return end, end, Confidence.GUESSED
+
+    def next_anchor(self, offset: int, limit: int, in_package: bool) -> int:
+        """The next place from ``offset`` on where the walk can go on; ``limit`` when there is none.
+
+        A located section, a plausible START or FULL header, a footer of an open chain with a
+        plausible item behind it, or EOF with a description.
+        """
+        located = self._next_located(offset)
+        stop = limit if located is None else min(limit, located)
+        footers = self._chain_footers()
+        for base, data in self._windows(offset, stop, MAX_HEADER):
+            best = min(
+                self._header_in(data, base),
+                self._footer_in(data, base, footers, limit, in_package),
+                self._eof_in(data, base) if not in_package else stop,
+            )
+            if best < stop:
+                return best
+        return stop
+
+    def _header_in(self, data: bytes, base: int) -> int:
+        for match in _HEADER.finditer(data):
+            head = parse_head(data, match.start(), base + match.start())
+            if head is not None and head.plausible:
+                return base + match.start()
+        return 1 << 62
+
+    def _footer_in(
+        self, data: bytes, base: int, footers: re.Pattern[bytes] | None, limit: int, in_package: bool
+    ) -> int:
+        if footers is None:
+            return 1 << 62
+        for match in footers.finditer(data):
+            if self._plausible.item(base + match.end(), limit, in_package):
+                return base + match.end()
+        return 1 << 62
+
+    def _eof_in(self, data: bytes, base: int) -> int:
+        match = _DESCRIPTION.search(data)
+        return base + match.start() if match else 1 << 62
+
+    def _chain_footers(self) -> re.Pattern[bytes] | None:
+        ids = self._plausible.open_ids()
+        if not ids:
+            return None
+        return re.compile(b"|".join(re.escape(footer(number)) for number in ids))
+
+
+def starts_stream(source: Source, offset: int, limit: int) -> bool:
+    """True when "QEVM", version 3 and a section type that may come first stand at ``offset`` (containers §11.1)."""
+    head = source.read(offset, 9)
+    first = (SectionType.CONFIGURATION, SectionType.START, SectionType.FULL, SectionType.COMMAND)
+    return head[:8] == b"QEVM\0\0\0\3" and len(head) == 9 and head[8] in first and offset < limit
