@@ -144,8 +144,8 @@ _SCAN_LIMIT = 100_000
 def _covering(item: Field, offset: int) -> int | None:
     children = item.children
     if isinstance(children, LazyFields):
-        if children.locate is not None:
-            return children.locate(offset)
+        if children.locates:
+            return children.number_at(offset)
         if len(children) > _SCAN_LIMIT:
             return None
     best: int | None = None

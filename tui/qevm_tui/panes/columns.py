@@ -62,3 +62,12 @@ def fit(text: str, room: int) -> str:
     if cell_len(text) <= room:
         return text
     return set_cell_size(text, max(0, room - 1)).rstrip() + "…" if room > 0 else ""
+
+
+def tail_fit(text: str, room: int) -> str:
+    """A device id in at most ``room`` cells: its end says more than the bus address at its front."""
+    if cell_len(text) <= room or "/" not in text or room < 8:
+        return text
+    while text and cell_len(text) > room - 1:
+        text = text[1:]
+    return "…" + text

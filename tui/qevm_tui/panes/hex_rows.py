@@ -110,9 +110,7 @@ def _overlapping(field: Field, low: int, high: int) -> list[Field]:
     if count > _SCAN:
         first = 0
         if isinstance(children, LazyFields):
-            if children.locate is None:
-                return []
-            found = children.locate(max(low, field.offset))
+            found = children.number_at(max(low, field.offset))
             if found is None:
                 return []
             first = found

@@ -11,7 +11,7 @@ from qevm.section import Device, Section, SectionKind
 from qevm_tui.keys import bindings
 from qevm_tui.outline import Outline, Path
 from qevm_tui.palette import Palette
-from qevm_tui.panes.columns import RowText
+from qevm_tui.panes.columns import RowText, tail_fit
 from qevm_tui.panes.line_pane import ListPane
 from qevm_tui.panes.tree_model import ByDevice, ByStream, Node, TreeModel
 from qevm_tui.problem_rows import ProblemRows
@@ -51,9 +51,9 @@ class SectionTree(ListPane):
         self._problems = problems
         self._model: TreeModel = ByDevice(capture)
         self._outline = Outline(self._model.count)
-        self._instances: Counter[str] = Counter()
         self._named = 0
-        self._pending_names: set[tuple[str, int]] = set()
+        self._from_tail = {(s.idstr or "", s.instance_id or 0) for s in capture.located}
+        self._instances = Counter(idstr for idstr, _ in self._from_tail)
         self._summaries: dict[int, str] = {}
         self._drawn: dict[int, list[Segment]] = {}
         self._follow: Timer | None = None
@@ -126,11 +126,11 @@ class SectionTree(ListPane):
         self._count_instances()
         if at_cursor and self.row_count != rows:
             self._keep_cursor(at_cursor, here, first, by)
-        height = self.view_height
-        for y in range(height):
+        drawn = dict(self._drawn)
+        for y in range(self.view_height):
             row = self.top + y
             segments = self.render_row(row, self.view_width) if row < self.row_count else []
-            if segments != self._drawn.get(y, []):
+            if segments != drawn.get(y, []):
                 self.refresh_row(row)
 
     def _keep_cursor(self, path: Path, here: Node | None, first: int, by: int) -> None:
@@ -151,13 +151,8 @@ class SectionTree(ListPane):
     def _count_instances(self) -> None:
         """How many devices share an idstr: alone, a device is shown without its ``@0``."""
         devices = self._capture.index.devices
-        if not self._named:
-            for section in self._capture.located:
-                if section.idstr is not None and section.instance_id is not None:
-                    self._pending_names.add((section.idstr, section.instance_id))
-            self._instances.update(idstr for idstr, _ in self._pending_names)
         for device in devices[self._named :]:
-            if (device.idstr, device.instance_id) not in self._pending_names:
+            if (device.idstr, device.instance_id) not in self._from_tail:
                 self._instances[device.idstr] += 1
         self._named = len(devices)
 
@@ -189,6 +184,10 @@ class SectionTree(ListPane):
         self._drawn[row - self.top] = segments
         return segments
 
+    def on_resize(self) -> None:
+        self._drawn.clear()
+        super().on_resize()
+
     def _put_sign(self, text: RowText, node: Node) -> None:
         if node.device is not None:
             worst = self._problems.worst_of_device(node.device.number)
@@ -218,13 +217,13 @@ class SectionTree(ListPane):
         by_stream = self._model.name == ByStream.name
         if by_stream and section.kind.of_device:
             text.add(f"{section.kind.name:<5} ", self._kind_style(section.kind), limit)
-            text.add(self._device_name(section), self.palette.text, limit - (before - text.left))
+            text.add(tail_fit(self._device_name(section), limit - (before - text.left)), self.palette.text)
             if section.kind is SectionKind.PART:
                 text.add(f"  {section.chunk}", self.palette.dim, limit - (before - text.left))
         elif nested or section.idstr is None:
             text.add(chunk_name(section), self._kind_style(section.kind), limit)
         else:
-            text.add(self._device_name(section), self.palette.text, limit)
+            text.add(tail_fit(self._device_name(section), limit), self.palette.text)
         sign = confidence_sign(section.confidence) if node.leaf else ""
         if sign and not (section.index < 0 and section.confidence.name == "VERIFIED_TAIL"):
             text.add(f" {sign}", self.palette.note, limit - (before - text.left))
