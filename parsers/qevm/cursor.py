@@ -55,7 +55,7 @@ class Cursor:
         Raises Truncated when they are not all there.
         """
         index = self.position - self._base
-        if 0 <= index and index + length <= len(self._data) and length <= self.limit - self.position:
+        if index >= 0 and index + length <= len(self._data) and length <= self.limit - self.position:
             return self._data, index
         left = self.limit - self.position
         if length > left:

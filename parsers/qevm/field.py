@@ -150,6 +150,15 @@ class LazyFields(Sequence[Field]):
             kept = self._kept[index] = self._make(index)
         return kept
 
+    @property
+    def locates(self) -> bool:
+        """True when an offset is found without making the fields."""
+        return self._locate is not None
+
+    def number_at(self, offset: int) -> int | None:
+        """The number of the field that covers ``offset``; None where there is none or none can be told."""
+        return None if self._locate is None else self._locate(offset)
+
     def covering(self, offset: int) -> Field | None:
         """The field that covers ``offset``, or None."""
         if self._locate is not None:
