@@ -70,9 +70,7 @@ def _counts(totals: Sequence[int]) -> list[str]:
     if not pages:
         return []
     return [f"{pages:,} page{'' if pages == 1 else 's'}"] + [
-        f"{totals[kind]:,} {kind.label}"
-        for kind in KINDS
-        if totals[kind] and kind is not PageKind.NORMAL
+        f"{totals[kind]:,} {kind.label}" for kind in KINDS if totals[kind] and kind is not PageKind.NORMAL
     ]
 
 
@@ -90,14 +88,21 @@ def chain_fields(body: RamBody) -> list[Field]:
         fields.append(Field("damaged places", at, 0, "total", len(body.gaps), role=Role.PROBLEM))
     fields += [
         Field(
-            block.text, block.offset, 0, "total", block.length,
-            "length unknown" if block.length is None else size_text(block.length), role=Role.NAME,
+            block.text,
+            block.offset,
+            0,
+            "total",
+            block.length,
+            "length unknown" if block.length is None else size_text(block.length),
+            role=Role.NAME,
         )
         for block in body.blocks
     ]
     if body.pages_elsewhere:
         fields.append(
-            Field("note", at, 0, "note", meaning="pages were sent on multifd channels that are not in this file")
+            Field(
+                "note", at, 0, "note", meaning="pages were sent on multifd channels that are not in this file"
+            )
         )
     return fields
 
@@ -115,7 +120,12 @@ def section_fields(body: RamBody, section: Section) -> list[Field]:
         end = body.runs.firsts[last] + body.runs.counts[last] * body.runs.strides[last]
         fields.append(
             Field(
-                "page records", first, end - first, "records", None, ", ".join(_counts(totals)),
+                "page records",
+                first,
+                end - first,
+                "records",
+                None,
+                ", ".join(_counts(totals)),
                 LazyFields(
                     len(runs),
                     lambda number: _run(body, runs[number]),
@@ -192,9 +202,11 @@ def _run(body: RamBody, run: int) -> Field:
         LazyFields(
             count,
             lambda number: _record(body, runs.record(run, number)),
-            lambda offset: (offset - first.offset) // first.size
-            if 0 <= offset - first.offset < count * first.size
-            else None,
+            lambda offset: (
+                (offset - first.offset) // first.size
+                if 0 <= offset - first.offset < count * first.size
+                else None
+            ),
         ),
         role=Role.PAGE,
     )
@@ -204,7 +216,10 @@ def _record(body: RamBody, record: PageRecord) -> Field:
     """One page record with all its parts."""
     block = body.blocks[record.block]
     field = Field(
-        f"{block.text}+0x{record.address:x}", record.offset, record.size, f"{record.kind.label} page",
+        f"{block.text}+0x{record.address:x}",
+        record.offset,
+        record.size,
+        f"{record.kind.label} page",
         role=Role.PAGE,
     )
     reader = FieldReader(body.facts.source, record.offset, record.offset + record.size, 512)
@@ -248,8 +263,13 @@ def _delta_fields(delta: bytes, offset: int, page_size: int) -> list[Field]:
     """The literal runs of an XBZRLE delta.  Raises BadDelta."""
     return [
         Field(
-            f"0x{place:03x}", offset + at, length, "buffer", delta[at : at + length],
-            f"{length} new byte{'' if length == 1 else 's'}", role=Role.PAGE,
+            f"0x{place:03x}",
+            offset + at,
+            length,
+            "buffer",
+            delta[at : at + length],
+            f"{length} new byte{'' if length == 1 else 's'}",
+            role=Role.PAGE,
         )
         for place, at, length in xbzrle.runs(delta, page_size)
     ]
@@ -270,8 +290,14 @@ def _block_list(body: RamBody, section: Section) -> Field:
         *(_block(body, block, bitmaps, min(body.list_end, section.body_end)) for block in listed),
     ]
     return Field(
-        "MEM_SIZE", body.list_offset, min(body.list_end, section.body_end) - body.list_offset, "record", None,
-        f"{len(listed)} blocks, {size_text(total)}", children, Role.HEADER,
+        "MEM_SIZE",
+        body.list_offset,
+        min(body.list_end, section.body_end) - body.list_offset,
+        "record",
+        None,
+        f"{len(listed)} blocks, {size_text(total)}",
+        children,
+        Role.HEADER,
     )
 
 
@@ -302,8 +328,14 @@ def _block(body: RamBody, block: RamBlock, bitmaps: Bitmaps, limit: int) -> Fiel
         reader.rest(f"cut off: needs {cut.needed:,} bytes, has {cut.left:,}")
     meaning = "length unknown" if block.length is None else size_text(block.length)
     return Field(
-        block.text, block.offset, min(end, limit) - block.offset, "RAM block", None, meaning,
-        reader.fields, Role.NAME,
+        block.text,
+        block.offset,
+        min(end, limit) - block.offset,
+        "RAM block",
+        None,
+        meaning,
+        reader.fields,
+        Role.NAME,
     )
 
 
@@ -317,20 +349,29 @@ def _mapped_fields(block: RamBlock, bitmaps: Bitmaps, fields: list[Field], limit
     order = "big" if bitmaps.big_endian else "little"
     fields.append(
         Field(
-            "bitmap", mapped.bitmap_at, mapped.bitmap_size, "bitmap", None,
+            "bitmap",
+            mapped.bitmap_at,
+            mapped.bitmap_size,
+            "bitmap",
+            None,
             f"{present:,} of {mapped.pages:,} pages are in the file; 64-bit words, {order}-endian",
         )
     )
     pages = Field(
-        "pages", mapped.pages_at, max(0, min(mapped.length, limit - mapped.pages_at)), "pages", None,
-        f"{size_text(present * mapped.page_size)} in {size_text(mapped.length)}", role=Role.PAGE,
+        "pages",
+        mapped.pages_at,
+        max(0, min(mapped.length, limit - mapped.pages_at)),
+        "pages",
+        None,
+        f"{size_text(present * mapped.page_size)} in {size_text(mapped.length)}",
+        role=Role.PAGE,
     )
     pages.children = LazyFields(
         mapped.pages,
         lambda page: _mapped_page(block, bitmaps, page),
-        lambda offset: (offset - mapped.pages_at) // mapped.page_size
-        if mapped.pages_at <= offset < mapped.end
-        else None,
+        lambda offset: (
+            (offset - mapped.pages_at) // mapped.page_size if mapped.pages_at <= offset < mapped.end else None
+        ),
     )
     fields.append(pages)
     return mapped.end
@@ -342,7 +383,11 @@ def _mapped_page(block: RamBlock, bitmaps: Bitmaps, page: int) -> Field:
     address = page * mapped.page_size
     present = bitmaps.is_present(mapped, page)
     return Field(
-        f"{block.text}+0x{address:x}", mapped.pages_at + address, min(mapped.page_size, mapped.length - address),
-        "normal page" if present else "zero page", None,
-        "" if present else "not in the file: zero, whatever stands here", role=Role.PAGE,
+        f"{block.text}+0x{address:x}",
+        mapped.pages_at + address,
+        min(mapped.page_size, mapped.length - address),
+        "normal page" if present else "zero page",
+        None,
+        "" if present else "not in the file: zero, whatever stands here",
+        role=Role.PAGE,
     )
