@@ -102,10 +102,10 @@ def _covering(children: Sequence[Field], offset: int) -> Field | None:
         return children.covering(offset)
     found = None
     for item in children:
-        if item.size and item.offset <= offset < item.end:
-            # Explanations overlap what they explain: the smallest range says the most.
-            if found is None or item.size < found.size:
-                found = item
+        covers = item.size and item.offset <= offset < item.end
+        # Explanations overlap what they explain: the smallest range says the most.
+        if covers and (found is None or item.size < found.size):
+            found = item
     return found
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import enum
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import construct as c
 from construct import Bytes, Const, Int8ub, Int16ub, Int32ub, Int64ub, Prefixed, Struct, this
 
-from qevm.field import Field, Role
+from qevm.field import Field, Role, Value
 
 MAGIC = b"QEVM"
 VERSION = 3
@@ -206,7 +207,7 @@ def fields_of(record: Struct, data: bytes, offset: int, role: Role | None = None
 
 def _parse_fields(record: Struct, data: bytes, offset: int, role: Role | None) -> Iterator[Field]:
     stream = io.BytesIO(data)
-    seen: dict[str, object] = {}
+    seen: dict[str, Any] = {}
     for part in record.subcons:
         start = stream.tell()
         try:
@@ -216,10 +217,8 @@ def _parse_fields(record: Struct, data: bytes, offset: int, role: Role | None) -
         size = stream.tell() - start
         name = str(part.name)
         seen[name] = value
-        if isinstance(value, bytes):
-            kind, shown = "buffer", bytes(value)
-        else:
-            kind, shown = _TYPE_NAMES.get(size, "buffer"), int(value)  # type: ignore[call-overload]
+        kind = "buffer" if isinstance(value, bytes) else _TYPE_NAMES.get(size, "buffer")
+        shown: Value = bytes(value) if isinstance(value, bytes) else int(value)
         if name.endswith("_length") or name == "length":
             default = Role.LENGTH
         else:
