@@ -184,6 +184,29 @@ XbzrleHeader = Struct("encoding" / Const(1, Int8ub), "length" / Int16ub)
 CompressHeader = Struct("length" / Int32ub)
 """Behind the be64 (and name) of a COMPRESS_PAGE record; a zlib stream of that length follows (§5.6)."""
 
+MultifdGreeting = Struct(
+    "magic" / Int32ub,
+    "version" / Int32ub,
+    "uuid" / Bytes(16),
+    "channel" / Int8ub,
+    "reserved" / Bytes(39),
+)
+"""The first 64 bytes of a multifd page channel (§6)."""
+
+MultifdPacket = Struct(
+    "magic" / Int32ub,
+    "version" / Int32ub,
+    "flags" / Int32ub,
+    "pages_alloc" / Int32ub,
+    "normal_pages" / Int32ub,
+    "next_packet_size" / Int32ub,
+    "packet_num" / Int64ub,
+    "zero_pages" / Int32ub,
+    "reserved" / Bytes(28),
+    "block" / Bytes(256),
+)
+"""Head of a multifd packet (§6); be64 addresses of normal and then zero pages follow."""
+
 _TYPE_NAMES = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
 
 _ROLES = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -126,6 +127,18 @@ class FileSource:
                 f"{self.name}: cannot read at 0x{offset:x}: {error.strerror or error}"
             ) from error
         return data
+
+    def readv(self, offset: int, buffers: Sequence[memoryview]) -> int:
+        """Fill ``buffers`` one behind the other with the bytes from ``offset`` on; how many bytes that were.
+
+        Fewer at the end of the file.  Raises SourceError.  Not every source can do this.
+        """
+        try:
+            return os.preadv(self._fd, buffers, offset)
+        except OSError as error:
+            raise SourceError(
+                f"{self.name}: cannot read at 0x{offset:x}: {error.strerror or error}"
+            ) from error
 
     def close(self) -> None:
         """See :meth:`Source.close`."""
