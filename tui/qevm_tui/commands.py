@@ -17,6 +17,13 @@ from qevm.section import Confidence, Section, SectionKind
 
 def open_capture(options: argparse.Namespace) -> Capture:
     """The capture that the options name."""
+    if options.demo:
+        from qevm.demo import demo_capture_path
+
+        with demo_capture_path() as path:
+            capture = Capture.open(path, offset=options.offset)
+        capture.name = path.name
+        return capture
     return Capture.open(options.capture, offset=options.offset)
 
 
@@ -78,8 +85,10 @@ def section_line(capture: Capture, section: Section) -> str:
         name += f"{'  ' if section.idstr else ''}{text}"
     if section.confidence is not Confidence.EXACT:
         name += f"  ~{section.confidence.label}"
+    # A section that only the tail located has no place in the stream's order yet.
+    number = str(section.index) if section.index >= 0 else "-"
     return (
-        f"{section.index:>6} {section.kind.name:<13} {section_id:>5} {section.offset:>#12x} "
+        f"{number:>6} {section.kind.name:<13} {section_id:>5} {section.offset:>#12x} "
         f"{section.size:>12,}  {name}"
     ).rstrip()
 

@@ -43,9 +43,7 @@ class Chunks:
                 head.section_id, idstr, head.instance_id, head.version_id, iterative=True
             )
         body = self._open(head.section_id, device, idstr)
-        yield from self.scan(
-            SectionKind.START, head.offset, head.body, head.section_id, device, body, scope
-        )
+        yield from self.scan(SectionKind.START, head.offset, head.body, head.section_id, device, body, scope)
 
     def _open(self, section_id: int, device: int, idstr: str) -> Body | None:
         state = self._state
@@ -88,20 +86,19 @@ class Chunks:
         """A PART or END of an id that no START opened: find out whose it is by its footer."""
         state = self._state
         wrong = f"{kind.name} for section {section_id} which was never started"
-        for known_id, chain in state.chains.items():
-            if chain.body is not None and state.recovery.chunk_ends_with(
-                offset + 5, known_id, scope.limit, scope.in_package
-            ):
-                name = state.device_id(chain.device)
-                message = f"{wrong}; by its footer it belongs to {name}"
-                at = next(
-                    i for i in range(4) if section_id.to_bytes(4, "big")[i] != known_id.to_bytes(4, "big")[i]
-                )
-                state.problem(offset + 1 + at, message, str(known_id), str(section_id), device=name)
-                return chain
-        if state.chains or not state.recovery.chunk_ends_with(
-            offset + 5, section_id, scope.limit, scope.in_package
-        ):
+        owner = state.recovery.first_footer(
+            offset + 5, [*state.chains, section_id], scope.limit, scope.in_package
+        )
+        if owner is None:
+            return None
+        if owner in state.chains:
+            name = state.device_id(state.chains[owner].device)
+            message = f"{wrong}; by its footer it belongs to {name}"
+            found, expected = section_id.to_bytes(4, "big"), owner.to_bytes(4, "big")
+            at = next(i for i in range(4) if found[i] != expected[i])
+            state.problem(offset + 1 + at, message, str(owner), str(section_id), device=name)
+            return state.chains[owner]
+        if any(state.index.devices[chain.device].idstr == "ram" for chain in state.chains.values()):
             return None
         # RAM is the first iterative device of every machine: its START is gone.
         device = state.index.add_device(section_id, "ram", 0, 4, iterative=True)
@@ -198,9 +195,11 @@ class Chunks:
         data = state.source.read(end, 5)
         wanted = footer(section_id)
         texts = (wanted.hex(" "), data.hex(" "))
-        if end >= scope.limit:
-            state.index.finish(row, end, end)
-            state.problem(end, f"truncated before the footer of {name}", texts[0], "end of data", row=row)
+        if scope.limit - end < 5 and wanted.startswith(data):
+            state.index.finish(row, end, scope.limit)
+            state.cursor.position = scope.limit
+            message = f"truncated before the footer of {name} was complete"
+            state.problem(scope.limit, message, texts[0], "end of data", row=row)
         elif data[:1] == bytes((FOOTER_MAGIC,)) and state.follows(end + 5, scope):
             got = int.from_bytes(data[1:5], "big")
             state.index.finish(row, end, end + 5, Confidence.CONFLICTING)

@@ -100,7 +100,7 @@ class FullSections:
                 device=name,
             )
         end = head.body + described.length
-        if end <= scope.limit:
+        if end <= scope.limit and not self._cut_footer(head, device, end, scope):
             after = state.footer_fits(end, head.section_id, scope)
             if after is not None:
                 self._row(head, device, end, after, scope, Confidence.EXACT)
@@ -109,7 +109,7 @@ class FullSections:
                 return
             self._footer_wrong(head, described, device, end, scope)
             return
-        if self._recover(head, device, described, scope, quiet=described.vmsd.lies):
+        if end <= scope.limit or self._recover(head, device, described, scope, quiet=described.vmsd.lies):
             return
         left = scope.limit - head.body
         row = self._row(head, device, scope.limit, scope.limit, scope, Confidence.EXACT)
@@ -120,6 +120,17 @@ class FullSections:
             f"{left}",
             row=row,
         )
+
+    def _cut_footer(self, head: Head, device: int, end: int, scope: Scope) -> bool:
+        """The data end inside (or right before) the footer: make the row and say so."""
+        wanted = footer(head.section_id)
+        data = self._state.source.read(end, scope.limit - end)
+        if not self._state.facts.footers or len(data) >= 5 or not wanted.startswith(data) or scope.in_package:
+            return False
+        row = self._row(head, device, end, scope.limit, scope, Confidence.EXACT)
+        message = f"truncated before the footer of {self._state.device_id(device)} was complete"
+        self._state.problem(scope.limit, message, wanted.hex(" "), "end of data", row=row)
+        return True
 
     def _footer_wrong(
         self, head: Head, described: DeviceDescription, device: int, end: int, scope: Scope
@@ -202,10 +213,11 @@ class FullSections:
         if not self._recover(head, device, None, scope, quiet=True):
             row = self._row(head, device, scope.limit, scope.limit, scope, Confidence.UNKNOWN)
             state.problem(
-                head.body,
-                f"the end of {name} cannot be found: no description, no footer behind it",
-                "a footer and a next section",
-                "none",
+                scope.limit,
+                f"the data end inside {name}, or its footer is damaged: "
+                "its end cannot be found without a description",
+                f"the footer {footer(head.section_id).hex(' ')}",
+                "end of data",
                 row=row,
             )
         elif state.description is not None and state.description.complete and not scope.in_package:

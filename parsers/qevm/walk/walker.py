@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from qevm import safetext
+from qevm.bodies import vmdescription
 from qevm.bodies.command import scan_command
 from qevm.bodies.config import scan_configuration
 from qevm.bodies.protocol import BadBody
@@ -19,7 +20,7 @@ from qevm.layout import MAGIC, SectionType
 from qevm.problems import Problem, Severity
 from qevm.section import Confidence, SectionKind
 from qevm.tail import FoundDescription, LocatedSection, read_at
-from qevm.vmdesc import MAX_JSON, BadDescription, Vmsd, parse
+from qevm.vmdesc import MAX_JSON, BadDescription, Description, Vmsd, parse
 from qevm.walk.chunks import Chunks
 from qevm.walk.full import FullSections
 from qevm.walk.headers import MAX_HEADER, Head, parse_head
@@ -106,9 +107,18 @@ class Walker:
             return
         if head is None:
             needed = 14 + (data[5] if len(data) > 5 else 0)
-            if len(data) > 5 and state.recovery.next_anchor(offset + 1, scope.limit, scope.in_package) < scope.limit:
-                state.lost(offset + 5, offset, scope, "a section header that runs past the end of the data",
-                           "an idstr", f"{data[5]} bytes")
+            if (
+                len(data) > 5
+                and state.recovery.next_anchor(offset + 1, scope.limit, scope.in_package) < scope.limit
+            ):
+                state.lost(
+                    offset + 5,
+                    offset,
+                    scope,
+                    "a section header that runs past the end of the data",
+                    "an idstr",
+                    f"{data[5]} bytes",
+                )
             else:
                 state.cut(offset, scope, "section header", needed)
         elif not good:
@@ -156,9 +166,7 @@ class Walker:
                 SectionKind.COMMAND, offset, body, scope.limit, scope.limit, parent=scope.parent
             )
             needed = f"{cut.needed} bytes"
-            state.problem(
-                cut.offset + cut.left, "truncated inside a COMMAND", needed, str(cut.left), row=row
-            )
+            state.problem(cut.offset + cut.left, "truncated inside a COMMAND", needed, str(cut.left), row=row)
             cursor.position = scope.limit
             return
         except BadBody as bad:
@@ -212,10 +220,18 @@ class Walker:
                 message = "EOF in the middle: sections follow behind it"
                 state.lost(offset, offset, scope, message, "a section", "00 (EOF)")
                 return False
-        state.index.append(SectionKind.EOF, offset, offset + 1, offset + 1, offset + 1)
+        row = state.index.append(SectionKind.EOF, offset, offset + 1, offset + 1, offset + 1)
+        if not state.index.devices:
+            state.problem(offset, "EOF before any section", "a START or FULL", "00 (EOF)", row=row)
         state.cursor.position = offset + 1
         if data[1:2] == bytes((SectionType.VMDESCRIPTION,)):
             self._vmdescription(offset + 1, limit)
+        elif state.index.devices:
+            message = (
+                "no field description (machine type < 2.3, suppress-vmdesc, postcopy or Xen): "
+                "devices are decoded by built-in layouts or shown as bytes"
+            )
+            state.problem(offset + 1, message, row=row, severity=Severity.NOTE)
         self.end_of_stream = state.cursor.position
         self._trailing(state.cursor.position, limit)
         return True
@@ -232,14 +248,26 @@ class Walker:
         row = state.index.append(SectionKind.VMDESCRIPTION, offset, min(offset + 5, limit), end, end)
         state.cursor.position = end
         if found is None:
+            if left < 5:
+                message = "truncated inside the length of the description"
+                state.problem(limit, message, "5 bytes", str(left), row=row)
+                return
             at, why = _why_invalid(state.source.read(offset + 5, min(length, MAX_JSON + 1)), length, left - 5)
             message = f"the description is not valid: {why}; devices are shown as bytes"
-            state.problem(offset + at, message, "a JSON object", "", row=row)
+            state.problem(min(offset + at, limit), message, "a JSON object", "", row=row)
         elif found.problem:
-            cut = offset + 5 + length > limit
-            wrong_length = found.description.complete or (cut and not found.truncated)
-            at = offset + 1 if wrong_length else limit if cut else offset + 5
-            state.problem(at, found.problem, "the whole JSON", "", row=row)
+            state.problem(found.problem_at, found.problem, "the whole JSON", "", row=row)
+        else:
+            self._inconsistent(found.description, row)
+
+    def _inconsistent(self, description: Description, row: int) -> None:
+        for device in description.devices:
+            wrong = device.vmsd.inconsistent()
+            if wrong:
+                name = f"{device.name}@{device.instance_id}"
+                at = vmdescription.offset_of(self.state.source, description, device)
+                message = f"the description of {name} contradicts itself: {wrong}"
+                self.state.problem(at, message, row=row, device=name, severity=Severity.WARNING)
 
     def _trailing(self, offset: int, limit: int) -> None:
         state = self.state
@@ -294,5 +322,5 @@ def _why_invalid(data: bytes, length: int, left: int) -> tuple[int, str]:
     try:
         parse(data)
     except BadDescription as error:
-        return 5, str(error)
+        return 5 + (error.at or 0), str(error)
     return 1, "unreadable"
