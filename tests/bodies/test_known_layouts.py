@@ -18,7 +18,21 @@ from qevm.section import SectionKind
 from qevm.source import BytesSource, FileSource
 
 CAPTURES = os.environ.get("QEVM_CAPTURES", "")
-HERE = ("block-q72", "dirty-bitmaps", "none-machine", "ppc64-pseries", "s390x-ccw", "s390x-ccw-q72")
+HERE = (
+    "aarch64-virt-a57",
+    "arm-virt-a15",
+    "block-q72",
+    "dirty-bitmaps",
+    "i386-q72",
+    "mips-malta",
+    "pc-smp4",
+    "ppc64-pseries",
+    "q35-devices",
+    "riscv64-virt",
+    "s390x-ccw",
+    "s390x-ccw-q72",
+    "virtio-mem",
+)
 FOOTER = b"\x7e\0\0\0\1\0"
 
 
@@ -143,9 +157,9 @@ def check_hold_out(paths: list[Path]) -> Counter[str]:
 
 def test_layouts_learned_elsewhere_predict_lengths(tmp_path: Path) -> None:
     result = check_hold_out([unpacked(name, tmp_path) for name in HERE])
-    # Most devices of these few captures are in one or two of them only.
-    assert result["first"] >= 60
-    assert result["missed"] <= 4
+    # The missed ones have conditional fields that no other capture shows.
+    assert result["first"] >= 280, result
+    assert result["missed"] <= 12, result
 
 
 @pytest.mark.skipif(not CAPTURES, reason="QEVM_CAPTURES names no folder of unpacked captures")

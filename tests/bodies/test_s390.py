@@ -6,7 +6,7 @@ from pathlib import Path
 
 import construct as c
 import pytest
-from bodyhelp import Chain, assert_tiles, facts, opened, survives
+from bodyhelp import Chain, assert_tiles, facts, opened, section, survives
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +77,11 @@ def test_keys_of_pages() -> None:
     assert chain.body.summary(chain.sections[0]) == "3 keys"
 
 
+def test_a_section_that_was_not_scanned_has_a_summary_too() -> None:
+    data = run(0, bytes(500)) + EOS
+    assert SkeysBody(facts(data)).summary(section(FULL, 0, len(data))) == "500 keys"
+
+
 def test_a_guest_without_keys() -> None:
     chain = Chain(SkeysBody, (FULL, EOS))
     assert chain.body.summary(chain.sections[0]) == "no storage keys in use"
@@ -109,15 +114,15 @@ def test_a_missing_clock() -> None:
 def test_a_real_guest(name: str, tmp_path: Path) -> None:
     capture = opened(name, tmp_path)
     found = set()
-    for section in capture.index:
-        if section.idstr in ("s390-storage_attributes", "s390-skeys", "todclock"):
-            made = capture.body_of(section)
+    for row in capture.index:
+        if row.idstr in ("s390-storage_attributes", "s390-skeys", "todclock"):
+            made = capture.body_of(row)
             assert made is not None
-            assert_tiles(made.fields(section), section.body, section.body_end)
-            cursor = Cursor(capture.source, section.body)
-            list(made.scan(cursor, section.kind, section.index))
-            assert cursor.position == section.body_end
-            found.add(section.idstr)
+            assert_tiles(made.fields(row), row.body, row.body_end)
+            cursor = Cursor(capture.source, row.body)
+            list(made.scan(cursor, row.kind, row.index))
+            assert cursor.position == row.body_end
+            found.add(row.idstr)
     assert "todclock" in found
 
 

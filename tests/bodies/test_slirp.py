@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import struct
-from functools import partial
 
 import pytest
 from bodyhelp import Chain, assert_tiles, facts, survives
@@ -49,14 +48,6 @@ def test_an_idle_stack_is_131_bytes() -> None:
     assert chain.body.summary(chain.sections[0]) == "idle"
 
 
-@pytest.mark.parametrize(("version", "size"), [(1, 1), (2, 3), (3, 131)])
-def test_older_layouts_are_shorter(version: int, size: int) -> None:
-    data = bytes(200)
-    cursor = Cursor(BytesSource(data))
-    list(SlirpBody(facts(data), version).scan(cursor, FULL, 0))
-    assert cursor.position == size
-
-
 def test_a_connection_of_a_guestfwd_device() -> None:
     chain = Chain(SlirpBody, (FULL, connection() + IDLE))
     fields = chain.fields(0)
@@ -89,5 +80,4 @@ def test_any_damage_is_survived(data: st.DataObject) -> None:
     raw = bytearray(connection() + IDLE)
     for at in data.draw(st.lists(st.integers(0, len(raw) - 1), max_size=4)):
         raw[at] = data.draw(st.integers(0, 255))
-    version = data.draw(st.integers(1, 4))
-    survives(partial(SlirpBody, version_id=version), FULL, bytes(raw[: data.draw(st.integers(0, len(raw)))]))
+    survives(SlirpBody, FULL, bytes(raw[: data.draw(st.integers(0, len(raw)))]))
