@@ -77,9 +77,7 @@ def test_members_one_after_the_other_and_zero_padding_are_one_stream(
 
 
 @formats
-def test_other_bytes_behind_the_end_are_ignored_with_a_warning(
-    name: str, stream: bytes, tool: Tool
-) -> None:
+def test_other_bytes_behind_the_end_are_ignored_with_a_warning(name: str, stream: bytes, tool: Tool) -> None:
     packed = tool(*PROGRAMS[name], data=stream)
     opened = open_streams(BytesSource(packed + b"trailing bytes"), wait=True)
     assert opened.stream.source.read(0, 1 << 20) == stream

@@ -207,7 +207,9 @@ def test_whatever_qemu_wrote_is_read_as_qemu_reads_it(
     base = span * 2
     folder = tmp_path_factory.mktemp("qcow2")
     path = folder / "disk.qcow2"
-    options = f"cluster_size={cluster},compression_type={compression}" + (",extended_l2=on" if extended else "")
+    options = f"cluster_size={cluster},compression_type={compression}" + (
+        ",extended_l2=on" if extended else ""
+    )
     run("qemu-img", "create", "-q", "-f", "qcow2", "-o", options, path, str(base + 64 * cluster + (4 << 20)))
     (folder / "head").write_bytes(b"QEVM\0\0\0\3\7\0\0\0\4none".ljust(512, b"\xee"))
     commands = [f"write -P 0xaa {base + 20 * cluster} {10 * cluster}"]
@@ -294,7 +296,10 @@ def test_the_made_image_reads_back(stream: bytes) -> None:
     table = o.container.parts[1].decode()
     [entry] = table.children
     fields = {f.name: f for f in entry.children}
-    assert (fields["vm_state_size_large"].offset, fields["vm_state_size_large"].value) == (CLUSTER + 40, len(stream))
+    assert (fields["vm_state_size_large"].offset, fields["vm_state_size_large"].value) == (
+        CLUSTER + 40,
+        len(stream),
+    )
     assert (fields["name"].value, fields["name"].offset, fields["name"].size) == ("tag", CLUSTER + 65, 3)
 
 
@@ -438,7 +443,9 @@ def test_hostile_tags_reach_the_list_as_escapes(stream: bytes) -> None:
 
 
 # The magic stays: without it the image is something unknown with a stream behind it.
-@given(damage=st.lists(st.tuples(st.integers(4, 13 * CLUSTER), st.binary(min_size=1, max_size=8)), max_size=4))
+@given(
+    damage=st.lists(st.tuples(st.integers(4, 13 * CLUSTER), st.binary(min_size=1, max_size=8)), max_size=4)
+)
 @settings(max_examples=300, deadline=None)
 def test_any_damage_ends_in_an_error_or_a_bounded_stream(damage: list[tuple[int, bytes]]) -> None:
     image = made(SMALL.read_bytes())

@@ -287,9 +287,7 @@ def test_a_bad_tmpdir_is_named(tmp_path: Path) -> None:
     reads=st.lists(st.tuples(st.integers(0, 60000), st.integers(0, 60000)), max_size=5),
 )
 @settings(max_examples=150, deadline=None)
-def test_the_spool_reads_back_what_was_appended(
-    pieces: list[bytes], reads: list[tuple[int, int]]
-) -> None:
+def test_the_spool_reads_back_what_was_appended(pieces: list[bytes], reads: list[tuple[int, int]]) -> None:
     spool = Spool()
     model = b""
     for piece in pieces:
