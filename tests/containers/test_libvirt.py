@@ -78,7 +78,8 @@ def test_the_xml_is_shown_pretty_with_the_place_of_every_element(stream: bytes) 
     assert data[xml.offset : xml.offset + xml.size] == XML
     assert root.problem == ""
     assert root.value == (
-        "<domain type='qemu'>\n  <name>gäst</name>\n  <os>\n    <type arch='x86_64'>hvm</type>\n  </os>\n</domain>"
+        "<domain type='qemu'>\n  <name>gäst</name>\n"
+        "  <os>\n    <type arch='x86_64'>hvm</type>\n  </os>\n</domain>"
     )
     for _, item in root.children[0].walk():
         text = data[item.offset : item.end]

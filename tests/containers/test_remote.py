@@ -67,7 +67,7 @@ class Server:
                     except OSError:
                         self.close_connection = True
 
-            def log_message(self, format: str, *arguments: object) -> None:
+            def log_message(self, *arguments: object) -> None:
                 return
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
