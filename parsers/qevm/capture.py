@@ -1,10 +1,10 @@
 """Capture: what a caller opens; the one façade that the UI and the command line use.
 
-    capture = Capture.open("guest.bin")
-    for _ in capture.walk():          # resumable: stop iterating, call walk() again to go on
-        ...
-    section = capture.find("cpu@0")[0]
-    root = capture.decode(section)    # a Field tree
+capture = Capture.open("guest.bin")
+for _ in capture.walk():          # resumable: stop iterating, call walk() again to go on
+    ...
+section = capture.find("cpu@0")[0]
+root = capture.decode(section)    # a Field tree
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from qevm.bodies.command import command_fields, command_summary
 from qevm.bodies.config import configuration_fields
 from qevm.bodies.known_layouts import match_body
 from qevm.bodies.protocol import Body
+from qevm.bodies.ram import RamBody
 from qevm.facts import StreamFacts
 from qevm.field import Field, Role
 from qevm.index import SectionIndex
@@ -29,7 +30,7 @@ from qevm.source import FileSource, Source
 from qevm.tail import FoundDescription, LocatedSection, find_description, locate_devices
 from qevm.vmdesc import Description, DeviceDescription, Vmsd
 from qevm.vmstate import VmstateDecoder
-from qevm.walker import Walker
+from qevm.walk.walker import Walker
 
 _ABSENT = -1
 
@@ -72,9 +73,7 @@ class Capture:
             if found.description.page_size is not None:
                 self.facts.page_size = found.description.page_size
                 self.facts.page_size_from = "description"
-            self._located = locate_devices(
-                self.source, found.description, found.offset - 1, self.base
-            )
+            self._located = locate_devices(self.source, found.description, found.offset - 1, self.base)
         self._walker = Walker(self.facts, self.index, self.problems, found, self._located)
         self._walk = self._walker.run()
 
@@ -83,12 +82,12 @@ class Capture:
     @property
     def walked(self) -> int:
         """Offset that the walk has reached."""
-        return self._walker.cursor.position
+        return self._walker.state.cursor.position
 
     @property
     def description(self) -> Description | None:
         """The vmdesc, from the tail or from the walk; None when the stream has none."""
-        return self._walker.description
+        return self._walker.state.description
 
     @property
     def end_of_stream(self) -> int | None:
@@ -119,7 +118,7 @@ class Capture:
     def _described_wrongly(self) -> bool:
         """The tail's description was that of another stream behind this one: walk again with the right
         one.  True when the walk was begun anew."""
-        right = self._walker.found
+        right = self._walker.state.found
         used = self._found
         if right is None or used is None or right.offset == used.offset:
             return False
@@ -129,7 +128,7 @@ class Capture:
         self._begin(right)
         # Those who hold the list go on seeing it.
         problems[:] = []
-        self.problems = self._walker.problems = problems
+        self.problems = self._walker.state.problems = problems
         return True
 
     # ------------------------------------------------------------------ finding sections
@@ -187,7 +186,8 @@ class Capture:
         devices = [d for d in self.index.devices if _names(d.idstr, d.instance_id, spec)]
         if not devices:
             devices = [
-                d for d in self.index.devices
+                d
+                for d in self.index.devices
                 if "/" in d.idstr and _names(d.idstr.rpartition("/")[2], d.instance_id, spec)
             ]
         rows = [row for device in devices for row in device.sections]
@@ -218,46 +218,61 @@ class Capture:
 
     def body_of(self, section: Section) -> Body | None:
         """The format that reads a section's chain; None for vmstate devices and those not walked yet."""
-        return None if section.device is None else self._walker.bodies.get(section.device)
+        return None if section.device is None else self._walker.state.bodies.get(section.device)
 
     def describe(self, section: Section) -> DeviceDescription | None:
         """The description of a FULL section's device; None when there is none."""
         if section.index <= _ABSENT:
             return self._located[_ABSENT - section.index].device
-        return None if section.device is None else self._walker.layouts.get(section.device)
+        return None if section.device is None else self._walker.state.layouts.get(section.device)
 
     def decode(self, section: Section) -> Field:
         """The Field tree of one section: header, body, footer.  Long runs are made when looked at."""
         kind = section.kind
         root = Field(
-            section.device_id or kind.name, section.offset, section.size, kind.name, children=(),
-            meaning=self.summary(section), version=section.version_id,
+            section.device_id or kind.name,
+            section.offset,
+            section.size,
+            kind.name,
+            children=(),
+            meaning=self.summary(section),
+            version=section.version_id,
         )
         if kind is SectionKind.HEADER:
             data = self.source.read(section.offset, section.size)
             root.children = fields_of(FileHeader, data, section.offset, Role.HEADER)
         elif kind is SectionKind.CONFIGURATION:
-            vmsd = self.description.configuration if self.description else None
-            root.children = configuration_fields(self.source, section.offset, section.end, vmsd)
+            root.children = [
+                Field("type", section.offset, 1, "uint8", 7, "CONFIGURATION", role=Role.HEADER),
+                *configuration_fields(section, self.facts, self._describe_configuration),
+            ]
         elif kind is SectionKind.COMMAND:
-            root.children = command_fields(self.source, section, self.facts)
+            root.children = command_fields(self.source, section.offset, section.end)
         elif kind is SectionKind.VMDESCRIPTION:
             root.children = vmdescription.fields(self.source, section, self.description)
         elif kind is SectionKind.EOF:
             root.children = [Field("type", section.offset, 1, "uint8", 0, "EOF", role=Role.HEADER)]
         elif kind is SectionKind.UNKNOWN:
             root.children = [
-                Field("bytes", section.offset, section.size, "buffer", self._bytes(section), role=Role.PROBLEM)
+                Field(
+                    "bytes", section.offset, section.size, "buffer", self._bytes(section), role=Role.PROBLEM
+                )
             ]
         else:
             root.children = self._device_fields(section)
         return root
 
+    def _describe_configuration(self) -> Vmsd | None:
+        return self.description.configuration if self.description else None
+
     def _device_fields(self, section: Section) -> list[Field]:
         data = self.source.read(section.offset, section.body - section.offset)
         started = section.kind in (SectionKind.START, SectionKind.FULL)
         header = Field(
-            "header", section.offset, len(data), "header",
+            "header",
+            section.offset,
+            len(data),
+            "header",
             children=fields_of(StartHeader if started else PartHeader, data, section.offset, Role.HEADER),
             role=Role.HEADER,
         )
@@ -266,8 +281,12 @@ class Capture:
             tail = self.source.read(section.body_end, section.end - section.body_end)
             fields.append(
                 Field(
-                    "footer", section.body_end, len(tail), "footer",
-                    children=fields_of(Footer, tail, section.body_end, Role.FOOTER), role=Role.FOOTER,
+                    "footer",
+                    section.body_end,
+                    len(tail),
+                    "footer",
+                    children=fields_of(Footer, tail, section.body_end, Role.FOOTER),
+                    role=Role.FOOTER,
                 )
             )
         return fields
@@ -286,9 +305,13 @@ class Capture:
             return []
         return [
             Field(
-                "data", section.body, section.body_end - section.body, "buffer",
+                "data",
+                section.body,
+                section.body_end - section.body,
+                "buffer",
                 self.source.read(section.body, min(section.body_end - section.body, 1 << 20)),
-                "not described", role=Role.BUFFER,
+                "not described",
+                role=Role.BUFFER,
             )
         ]
 
@@ -320,7 +343,7 @@ class Capture:
         if kind is SectionKind.CONFIGURATION:
             return self.facts.machine
         if kind is SectionKind.COMMAND:
-            return command_summary(self.source, section)
+            return command_summary(self.source, section.offset, section.end)
         if kind is SectionKind.VMDESCRIPTION:
             description = self.description
             return "" if description is None else f"{len(description.devices)} devices"
@@ -348,13 +371,11 @@ class Capture:
             key = f"{device.idstr} ({section.section_id})"
             if device.iterative:
                 body = self.body_of(section)
-                blocks = getattr(body, "block_list", None)
-                if blocks is None:
-                    result[key] = ""
+                if isinstance(body, RamBody):
+                    sizes = {block.text: f"0x{block.length or 0:016x}" for block in body.blocks}
+                    result[key] = {"section sizes": sizes}
                 else:
-                    result[key] = {
-                        "section sizes": {name: f"0x{size:016x}" for name, size in blocks()}
-                    }
+                    result[key] = ""
                 continue
             described = self.describe(section)
             vmsd = described.vmsd if described is not None else self.inferred_layout(section)
@@ -387,7 +408,7 @@ class _BodyReader:
         if self._data is None:
             self._data = self._source.read(self._start, min(self._end - self._start, 4 << 20))
         index = offset - self._start
-        if 0 <= index and index + length <= len(self._data):
+        if index >= 0 and index + length <= len(self._data):
             return self._data[index : index + length]
         return self._source.read(offset, length)
 
@@ -408,9 +429,7 @@ def _names(idstr: str, instance_id: int, spec: str) -> bool:
 def _check_head(source: Source, base: int, name: str) -> None:
     head = source.read(base, 8)
     if len(head) < 8:
-        raise CannotOpen(
-            f"{name}: not a migration stream: file has {len(head)} bytes, header needs 8"
-        )
+        raise CannotOpen(f"{name}: not a migration stream: file has {len(head)} bytes, header needs 8")
     if head[:4] != b"QEVM":
         raise CannotOpen(
             f"{name}: not a migration stream: expected 51 45 56 4d at 0x{base:x}, found {head[:4].hex(' ')}"

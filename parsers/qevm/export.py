@@ -13,7 +13,6 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import hexdump
 
@@ -103,9 +102,7 @@ def json_blocks(capture: Capture, sections: Sequence[Section]) -> Iterator[bytes
         yield piece.encode("ascii")
 
 
-def blocks(
-    capture: Capture, what: Sequence[Section] | tuple[int, int], form: Format
-) -> Iterator[bytes]:
+def blocks(capture: Capture, what: Sequence[Section] | tuple[int, int], form: Format) -> Iterator[bytes]:
     """What an export of sections, or of one byte range (start, end), holds."""
     if isinstance(what, tuple) and len(what) == 2 and isinstance(what[0], int):
         start, end = int(what[0]), int(what[1])  # type: ignore[call-overload]
@@ -147,7 +144,9 @@ def write_file(target: Path, pieces: Iterable[bytes], *, force: bool = False) ->
     total = 0
     temporary = ""
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name[:40]}.", suffix=".part", dir=target.parent)
+        handle, temporary = tempfile.mkstemp(
+            prefix=f".{target.name[:40]}.", suffix=".part", dir=target.parent
+        )
         with open(handle, "wb") as file:
             for piece in pieces:
                 file.write(piece)
@@ -155,12 +154,7 @@ def write_file(target: Path, pieces: Iterable[bytes], *, force: bool = False) ->
             file.flush()
             os.fsync(file.fileno())
             os.fchmod(file.fileno(), 0o666 & ~_umask())
-        if force:
-            os.replace(temporary, target)
-        else:
-            # A link fails where a rename would overwrite a file made meanwhile.
-            os.link(temporary, target)
-            os.unlink(temporary)
+        _place(temporary, target, force)
         temporary = ""
     except FileExistsError as error:
         raise TargetExists(f"{safetext.safe(str(target))}: exists; not overwritten") from error
@@ -175,11 +169,27 @@ def write_file(target: Path, pieces: Iterable[bytes], *, force: bool = False) ->
     return total
 
 
+def _place(temporary: str, target: Path, force: bool) -> None:
+    if not force:
+        try:
+            # A link fails where a rename would overwrite a file made meanwhile.
+            os.link(temporary, target)
+        except FileExistsError:
+            raise
+        except OSError:
+            # A file system without hard links.
+            if os.path.lexists(target):
+                raise FileExistsError(str(target)) from None
+        else:
+            os.unlink(temporary)
+            return
+    os.replace(temporary, target)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
 
 
 class _Reader:

@@ -1,0 +1,1 @@
+"""The program: the Textual app and the command line of qevm."""

@@ -1,0 +1,195 @@
+"""What each subcommand does.  Everything reads the same Capture."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from qevm.capture import Capture
+from qevm.index import SectionIndex
+from qevm.problems import NoSuchSection, QevmError, Severity
+from qevm.safetext import safe
+from qevm.section import Confidence, Section, SectionKind
+
+
+def open_capture(options: argparse.Namespace) -> Capture:
+    """The capture that the options name."""
+    if options.demo:
+        from qevm.demo import demo_capture_path
+
+        with demo_capture_path() as path:
+            capture = Capture.open(path, offset=options.offset)
+        capture.name = path.name
+        return capture
+    return Capture.open(options.capture, offset=options.offset)
+
+
+def ls(options: argparse.Namespace) -> int:
+    """``qevm ls``: one line a section."""
+    capture = open_capture(options)
+    capture.walk_all()
+    write = sys.stdout.write
+    lines = _json_rows(capture.index) if options.json else _text_rows(capture)
+    batch: list[str] = []
+    for line in lines:
+        batch.append(line)
+        if len(batch) >= 1000:
+            write("".join(batch))
+            batch.clear()
+    write("".join(batch))
+    return 0
+
+
+_KIND_NAMES = [kind.name for kind in SectionKind]
+_LABELS = [level.label for level in Confidence]
+
+
+def _json_rows(index: SectionIndex) -> Iterable[str]:
+    """JSON Lines straight from the columns: a stream can have 100,000 sections."""
+    owners = [
+        f'"idstr": {json.dumps(d.idstr)}, "instance_id": {d.instance_id}, "version_id": {d.version_id}'
+        for d in index.devices
+    ]
+    none = '"idstr": null, "instance_id": null, "version_id": null'
+    for row in range(len(index)):
+        number = index.device_numbers[row]
+        section_id = index.section_ids[row]
+        offset = index.offsets[row]
+        yield (
+            f'{{"index": {row}, "kind": "{_KIND_NAMES[index.kinds[row]]}", "offset": {offset}, '
+            f'"size": {index.ends[row] - offset}, "section_id": {section_id if section_id >= 0 else "null"}, '
+            f"{owners[number] if number < len(owners) else none}, "
+            f'"depth": {index.depth(row)}, "confidence": "{_LABELS[index.confidences[row]]}"}}\n'
+        )
+
+
+def _text_rows(capture: Capture) -> Iterable[str]:
+    yield f"{'#':>6} {'type':<13} {'id':>5} {'offset':>12} {'size':>12}  device\n"
+    for section in capture.index:
+        yield section_line(capture, section) + "\n"
+
+
+def section_line(capture: Capture, section: Section) -> str:
+    """One section as ``qevm ls`` prints it."""
+    section_id = "" if section.section_id is None else str(section.section_id)
+    name = "  " * section.depth
+    if section.idstr is not None:
+        name += safe(section.device_id)
+        if section.kind in (SectionKind.START, SectionKind.FULL):
+            name += f" v{section.version_id}"
+    text = safe(capture.summary(section), 80)
+    if text:
+        name += f"{'  ' if section.idstr else ''}{text}"
+    if section.confidence is not Confidence.EXACT:
+        name += f"  ~{section.confidence.label}"
+    # A section that only the tail located has no place in the stream's order yet.
+    number = str(section.index) if section.index >= 0 else "-"
+    return (
+        f"{number:>6} {section.kind.name:<13} {section_id:>5} {section.offset:>#12x} "
+        f"{section.size:>12,}  {name}"
+    ).rstrip()
+
+
+def find_sections(capture: Capture, options: argparse.Namespace) -> list[Section]:
+    """The sections that SECTION and --chunk name."""
+    return capture.find(options.section, options.chunk)
+
+
+def show(options: argparse.Namespace) -> int:
+    """``qevm show``: the decoded fields of sections."""
+    from qevm import fieldjson
+    from qevm_tui.fieldtext import field_lines
+
+    capture = open_capture(options)
+    sections = find_sections(capture, options)
+    if options.json:
+        sys.stdout.writelines(fieldjson.sections_text([(s, capture.decode(s)) for s in sections]))
+        return 0
+    for section in sections:
+        print(section_line(capture, section))
+        for line in field_lines(capture.decode(section), everything=options.all):
+            print(line)
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """``qevm export``: a section's bytes, hexdump text or decoded JSON into a file."""
+    from qevm.export import ExportError, Format, blocks, write_file
+
+    capture = open_capture(options)
+    sections = find_sections(capture, options)
+    if options.chain:
+        devices = {s.device for s in sections if s.device is not None}
+        if not devices:
+            capture.walk_all()
+            sections = [s for item in sections if (s := capture.section_at(item.offset)) is not None]
+            devices = {s.device for s in sections if s.device is not None}
+        if not devices:
+            raise NoSuchSection("this section belongs to no device: it has no chain")
+        rows = sorted(row for number in devices for row in capture.index.devices[number].sections)
+        sections = [capture.index[row] for row in rows]
+    form = Format(options.format)
+    pieces = blocks(capture, sections, form)
+    if options.output == "-":
+        if form is Format.RAW and sys.stdout.isatty():
+            raise ExportError("raw bytes do not go to a terminal: use -o FILE or --format hex")
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+        return 0
+    total = write_file(Path(options.output), pieces, force=options.force)
+    print(f"{safe(options.output)}: {total:,} bytes", file=sys.stderr)
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """``qevm check``: walk everything and print each problem."""
+    capture = open_capture(options)
+    capture.walk_all()
+    problems = sorted(capture.problems, key=lambda p: p.offset)
+    bad = [p for p in problems if p.severity is not Severity.NOTE]
+    if options.json:
+        for p in problems:
+            print(
+                json.dumps(
+                    {
+                        "offset": p.offset,
+                        "severity": p.severity.name.lower(),
+                        "section": p.section,
+                        "device": p.device,
+                        "message": p.message,
+                        "expected": p.expected,
+                        "found": p.found,
+                    }
+                )
+            )
+        return 1 if bad else 0
+    for p in problems:
+        print(f"{p.severity.name.lower()}: {safe(str(p))}")
+    name = safe(capture.name)
+    if bad:
+        print(f"{name}: {len(bad)} problem{'s' if len(bad) > 1 else ''} in {len(capture.index)} sections")
+        return 1
+    print(f"{name}: sound, {len(capture.index)} sections")
+    return 0
+
+
+def analyze(options: argparse.Namespace) -> int:
+    """``qevm analyze``: what QEMU's own script prints with -d state."""
+    capture = open_capture(options)
+    json.dump(capture.analyze(), sys.stdout, indent=4)
+    sys.stdout.write("\n")
+    return 0
+
+
+def open_app(options: argparse.Namespace) -> int:
+    """``qevm CAPTURE``: the app."""
+    if not sys.stdout.isatty():
+        raise QevmError("the app needs a terminal; for scripts there are ls, show, export, check, analyze")
+    capture = open_capture(options)
+    from qevm_tui.app import run
+
+    return run(capture)
