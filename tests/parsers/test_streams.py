@@ -19,7 +19,7 @@ from qevm_tui.cli import main
 
 Streamed = tuple[Example, Capture]
 
-# The walker took the chunks of "block" for the end of footers; qemu wrote them (7e and the id behind each body).
+# The walker was misled by the chunks of "block"; QEMU wrote footers (7e and the id behind each body).
 MISSED_FOOTERS = {"block-q72"}
 
 
