@@ -149,7 +149,9 @@ class QevmApp(App[None]):
         self.query_one("#right").set_class(stacked, "stacked")
         self.tree_pane.styles.width = "1fr" if self.zoomed else self.sizes.tree_width(width, digits)
         self.hex_pane.styles.width = "1fr" if self.zoomed or stacked else self.sizes.hex_width(width, digits)
-        self.hex_pane.styles.height = self.sizes.hex_rows(height - 3) if stacked and not self.zoomed else "1fr"
+        self.hex_pane.styles.height = (
+            self.sizes.hex_rows(height - 3) if stacked and not self.zoomed else "1fr"
+        )
 
     # -- the selection ----------------------------------------------------------------------------
 

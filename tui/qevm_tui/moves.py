@@ -115,10 +115,14 @@ def read_offset(text: str, cursor: int, size: int) -> tuple[int, str]:
     elif _HEX.match(digits):
         value, how = int(digits.removeprefix("0x").removesuffix("h"), 16), "hex"
     else:
-        raise BadOffset("not a number: 0x1f, 1f and 1fh are hex, 31 is decimal, + or - counts from the cursor")
+        raise BadOffset(
+            "not a number: 0x1f, 1f and 1fh are hex, 31 is decimal, + or - counts from the cursor"
+        )
     if sign:
         value = cursor + value if sign == "+" else cursor - value
         how += ", from the cursor"
     if not 0 <= value < size:
-        raise BadOffset(f"{'-' if value < 0 else ''}0x{abs(value):x} is outside the capture (0 … 0x{size - 1:x})")
+        raise BadOffset(
+            f"{'-' if value < 0 else ''}0x{abs(value):x} is outside the capture (0 … 0x{size - 1:x})"
+        )
     return value, how

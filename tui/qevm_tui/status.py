@@ -29,7 +29,11 @@ def header_spans(
     count = len(capture.index)
     facts.append(plural(count, "section") + ("" if capture.complete else "…"))
     name = safe(PurePath(capture.name).name, 60)
-    left: list[Span] = [(" qevm ", palette.dim), (f" {name} ", palette.strong), ("  " + " · ".join(facts), None)]
+    left: list[Span] = [
+        (" qevm ", palette.dim),
+        (f" {name} ", palette.strong),
+        ("  " + " · ".join(facts), None),
+    ]
     if problems.bad:
         left.append((f" · ! {plural(problems.bad, 'problem')}", palette.problem))
     elif capture.complete:

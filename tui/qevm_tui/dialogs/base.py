@@ -62,7 +62,9 @@ class Line(Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        return Strip([Segment(self.text, self._style)] if self.text else []).adjust_cell_length(self.size.width)
+        return Strip([Segment(self.text, self._style)] if self.text else []).adjust_cell_length(
+            self.size.width
+        )
 
 
 class Choice(Widget, can_focus=True):

@@ -59,7 +59,9 @@ class ExportDialog(Dialog[str]):
             " export ",
             Horizontal(_label("what"), what, classes="entry"),
             Horizontal(
-                _label("format"), Choice([f.value for f in _FORMATS], self.palette, id="format"), classes="entry"
+                _label("format"),
+                Choice([f.value for f in _FORMATS], self.palette, id="format"),
+                classes="entry",
             ),
             Horizontal(_label("file"), QuietInput(id="name"), classes="entry"),
             Line("", id="size"),
@@ -146,7 +148,9 @@ class ExportDialog(Dialog[str]):
     def _ask_overwrite(self, target: Path) -> None:
         self._writing = False
         self._overwrite = target
-        self._answer(f"{safe(target.name)} exists. Enter again overwrites it, Esc keeps it", self.palette.note)
+        self._answer(
+            f"{safe(target.name)} exists. Enter again overwrites it, Esc keeps it", self.palette.note
+        )
 
     def _failed(self, text: str) -> None:
         self._writing = False

@@ -16,7 +16,7 @@ class GotoDialog(Dialog[int]):
     def __init__(self, cursor: int, size: int, palette: Palette) -> None:
         super().__init__(palette)
         self._cursor = cursor
-        self._size = size
+        self._end = size
 
     def compose(self) -> ComposeResult:
         yield frame(
@@ -29,7 +29,7 @@ class GotoDialog(Dialog[int]):
     def _changed(self, event: Input.Changed) -> None:
         line = self.query_one("#reading", Line)
         try:
-            offset, how = read_offset(event.value, self._cursor, self._size)
+            offset, how = read_offset(event.value, self._cursor, self._end)
         except BadOffset as error:
             line.say(str(error), self.palette.note)
         else:
@@ -38,7 +38,7 @@ class GotoDialog(Dialog[int]):
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         try:
-            offset, _ = read_offset(event.value, self._cursor, self._size)
+            offset, _ = read_offset(event.value, self._cursor, self._end)
         except BadOffset as error:
             self.query_one("#reading", Line).say(str(error), self.palette.problem)
         else:

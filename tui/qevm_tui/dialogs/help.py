@@ -80,7 +80,9 @@ def help_lines(palette: Palette) -> list[list[Segment]]:
             heading(where)
             lines.extend([Segment(f"  {key.shown:<18}", palette.key), Segment(key.help)] for key in keys)
     heading("mouse")
-    lines.append([Segment("  click rows and bytes, drag to mark bytes, drag the lines between panes, wheel scrolls")])
+    lines.append(
+        [Segment("  click rows and bytes, drag to mark bytes, drag the lines between panes, wheel scrolls")]
+    )
     heading("signs")
     lines.extend([Segment(f"  {sign:<18}", palette.note), Segment(text)] for sign, text in _SIGNS)
     heading("tints of the hex pane")

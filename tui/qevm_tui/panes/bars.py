@@ -70,7 +70,9 @@ class KeyFooter(Widget):
         shown = list(keys.footer())
         words = {key.name: key.footer for key in shown}
         # The two keys for chunks share one word.
-        total = 1 + sum(len(k.shown) + 1 + (len(words[k.name]) + 2 if words[k.name].strip() else 0) for k in shown)
+        total = 1 + sum(
+            len(k.shown) + 1 + (len(words[k.name]) + 2 if words[k.name].strip() else 0) for k in shown
+        )
         drop = ("zoom", "tree-mode", "copy", "problem", "goto", "end", "start")
         for name in drop:
             if total <= width:

@@ -113,7 +113,9 @@ class DeviceDetail(ListPane):
             facts.append(f"id {section.section_id}")
         if section.version_id is not None:
             facts.append(f"version {section.version_id}")
-        facts.append(human(section.size) if section.size < 1024 else f"{human(section.size)} ({section.size:,} B)")
+        facts.append(
+            human(section.size) if section.size < 1024 else f"{human(section.size)} ({section.size:,} B)"
+        )
         lines.append(("  ".join(facts), self.palette.strong))
         place = f"at 0x{section.offset:x}"
         if section.kind.of_device:
@@ -130,7 +132,9 @@ class DeviceDetail(ListPane):
                 sign, style = ("!", self.palette.problem)
                 if problem.severity is Severity.NOTE:
                     sign, style = ("·", self.palette.note)
-                lines.extend((part, style) for part in _wrap(f"{sign} {problem_text(problem)}", self.view_width))
+                lines.extend(
+                    (part, style) for part in _wrap(f"{sign} {problem_text(problem)}", self.view_width)
+                )
         lines.append(("", None))
         return lines
 
@@ -167,7 +171,9 @@ class DeviceDetail(ListPane):
         path = self._outline.path_at(row - len(self._head))
         node = self._model.node(path)
         text.add("  " * min(len(path) - 1, 10))
-        text.add(("▾ " if self._outline.is_open(path) else "▸ ") if node.children else "  ", self.palette.accent)
+        text.add(
+            ("▾ " if self._outline.is_open(path) else "▸ ") if node.children else "  ", self.palette.accent
+        )
         columns = self._columns(node, width)
         if node.is_range:
             text.add(f"[{node.low:,} … {node.high - 1:,}]", self.palette.dim)

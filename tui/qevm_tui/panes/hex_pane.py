@@ -183,7 +183,11 @@ class HexPane(LinePane):
         cursor = selection.cursor - offset
         if 0 <= cursor < length:
             marks[cursor] = 2
-        cuts = [0, *(i for i in range(1, length) if roles[i] != roles[i - 1] or marks[i] != marks[i - 1]), length]
+        cuts = [
+            0,
+            *(i for i in range(1, length) if roles[i] != roles[i - 1] or marks[i] != marks[i - 1]),
+            length,
+        ]
         return [(a, b, self._byte_style(roles[a], marks[a])) for a, b in pairwise(cuts)]
 
     def _byte_style(self, role: int, mark: int) -> Style | None:

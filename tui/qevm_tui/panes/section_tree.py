@@ -170,7 +170,9 @@ class SectionTree(ListPane):
         if node.leaf and node.section is not None:
             depth += node.section.depth
         text.add("  " * min(depth, 12))
-        text.add(("▾ " if self._outline.is_open(path) else "▸ ") if node.children else "  ", self.palette.accent)
+        text.add(
+            ("▾ " if self._outline.is_open(path) else "▸ ") if node.children else "  ", self.palette.accent
+        )
         columns = self._right_columns(node, width)
         limit = width - sum(len(cell) + 1 for cell, _ in columns)
         self._put_name(text, node, max(limit - (width - text.left), 4), nested=len(path) > 1)
