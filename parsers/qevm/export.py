@@ -13,7 +13,6 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import hexdump
 
@@ -103,9 +102,7 @@ def json_blocks(capture: Capture, sections: Sequence[Section]) -> Iterator[bytes
         yield piece.encode("ascii")
 
 
-def blocks(
-    capture: Capture, what: Sequence[Section] | tuple[int, int], form: Format
-) -> Iterator[bytes]:
+def blocks(capture: Capture, what: Sequence[Section] | tuple[int, int], form: Format) -> Iterator[bytes]:
     """What an export of sections, or of one byte range (start, end), holds."""
     if isinstance(what, tuple) and len(what) == 2 and isinstance(what[0], int):
         start, end = int(what[0]), int(what[1])  # type: ignore[call-overload]
@@ -147,7 +144,9 @@ def write_file(target: Path, pieces: Iterable[bytes], *, force: bool = False) ->
     total = 0
     temporary = ""
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name[:40]}.", suffix=".part", dir=target.parent)
+        handle, temporary = tempfile.mkstemp(
+            prefix=f".{target.name[:40]}.", suffix=".part", dir=target.parent
+        )
         with open(handle, "wb") as file:
             for piece in pieces:
                 file.write(piece)
@@ -191,7 +190,6 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
 
 
 class _Reader:
