@@ -6,6 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.style import Style
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widgets import Input
+
 from qevm import export
 from qevm.problems import QevmError
 from qevm.safetext import safe
@@ -14,11 +20,6 @@ from qevm_tui.dialogs.base import Choice, Dialog, Line, QuietInput, frame
 from qevm_tui.palette import Palette
 from qevm_tui.selection import Selection
 from qevm_tui.words import human
-from rich.style import Style
-from textual import on
-from textual.app import ComposeResult
-from textual.containers import Horizontal
-from textual.widgets import Input
 
 if TYPE_CHECKING:
     from qevm.capture import Capture

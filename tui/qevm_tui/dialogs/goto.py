@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from qevm_tui.dialogs.base import Dialog, Line, QuietInput, frame
-from qevm_tui.moves import BadOffset, read_offset
-from qevm_tui.palette import Palette
 from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Input
+
+from qevm_tui.dialogs.base import Dialog, Line, QuietInput, frame
+from qevm_tui.moves import OffsetFormatError, read_offset
+from qevm_tui.palette import Palette
 
 
 class GotoDialog(Dialog[int]):
@@ -30,7 +31,7 @@ class GotoDialog(Dialog[int]):
         line = self.query_one("#reading", Line)
         try:
             offset, how = read_offset(event.value, self._cursor, self._end)
-        except BadOffset as error:
+        except OffsetFormatError as error:
             line.say(str(error), self.palette.note)
         else:
             line.say(f"0x{offset:x} = {offset:,}, read as {how}", self.palette.meaning)
@@ -39,7 +40,7 @@ class GotoDialog(Dialog[int]):
     def _submitted(self, event: Input.Submitted) -> None:
         try:
             offset, _ = read_offset(event.value, self._cursor, self._end)
-        except BadOffset as error:
+        except OffsetFormatError as error:
             self.query_one("#reading", Line).say(str(error), self.palette.problem)
         else:
             self.dismiss(offset)

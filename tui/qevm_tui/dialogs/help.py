@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.segment import Segment
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
 from qevm.field import Role
 from qevm_tui.dialogs.base import Dialog, frame
 from qevm_tui.keys import KEYS, SCOPES, bindings
 from qevm_tui.palette import Palette
 from qevm_tui.panes.line_pane import ListPane
-from rich.segment import Segment
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 
 _SIGNS = (
     ("!", "a problem; · a note on something unusual"),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from qevm_tui import keys
-from qevm_tui.palette import Palette
-from qevm_tui.panes.columns import RowText
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.strip import Strip
 from textual.widget import Widget
+
+from qevm_tui import keys
+from qevm_tui.palette import Palette
+from qevm_tui.panes.columns import RowText
 
 Span = tuple[str, Style | None]
 

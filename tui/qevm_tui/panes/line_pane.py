@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from qevm_tui.palette import Palette
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
+
+from qevm_tui.palette import Palette
 
 WHEEL_ROWS = 3
 
