@@ -7,10 +7,16 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import on
+from textual.app import App, ComposeResult
+from textual.binding import BindingType
+from textual.command import CommandPalette
+from textual.containers import Container
+from textual.message import Message
+
 from qevm.field import Field
 from qevm.problems import QevmError
 from qevm.section import Section
-from qevm.source import FileSource
 from qevm_tui import moves
 from qevm_tui.decoded import AT_ONCE, Decoded
 from qevm_tui.keys import bindings
@@ -36,16 +42,11 @@ from qevm_tui.status import header_spans, status_spans
 from qevm_tui.theme import QEVM_DARK
 from qevm_tui.words import problem_text
 from qevm_tui.worker import Progress, Walk
-from textual import on
-from textual.app import App, ComposeResult
-from textual.binding import BindingType
-from textual.command import CommandPalette
-from textual.containers import Container
-from textual.message import Message
 
 if TYPE_CHECKING:
-    from qevm.capture import Capture
     from textual.driver import Driver
+
+    from qevm.capture import Capture
 
 PANES = ("tree", "hex", "detail")
 
@@ -149,7 +150,9 @@ class QevmApp(App[None]):
         self.query_one("#right").set_class(stacked, "stacked")
         self.tree_pane.styles.width = "1fr" if self.zoomed else self.sizes.tree_width(width, digits)
         self.hex_pane.styles.width = "1fr" if self.zoomed or stacked else self.sizes.hex_width(width, digits)
-        self.hex_pane.styles.height = self.sizes.hex_rows(height - 3) if stacked and not self.zoomed else "1fr"
+        self.hex_pane.styles.height = (
+            self.sizes.hex_rows(height - 3) if stacked and not self.zoomed else "1fr"
+        )
 
     # -- the selection ----------------------------------------------------------------------------
 
@@ -316,7 +319,7 @@ class QevmApp(App[None]):
             return False
         try:
             section = self._waiting[1]()
-        except moves.Nowhere as reason:
+        except moves.NowhereError as reason:
             self._waiting = None
             self.say(str(reason))
             return True
@@ -348,7 +351,7 @@ class QevmApp(App[None]):
         self.select_offset(problem.offset, jump=True)
         self.say(f"problem {number} of {len(self.problems)}: {problem_text(problem)}", bad=True)
 
-    def action_back(self) -> None:
+    async def action_back(self) -> None:
         """Back to where one was."""
         self._revisit(self.history.back(), "nothing to go back to")
 
@@ -395,7 +398,7 @@ class QevmApp(App[None]):
         if section is not None:
             self._waiting = None
             self.select_offset(offset)
-            raise moves.Nowhere(f"0x{offset:x} is indexed now")
+            raise moves.NowhereError(f"0x{offset:x} is indexed now")
         return None
 
     def action_export(self) -> None:
@@ -413,11 +416,11 @@ class QevmApp(App[None]):
 
     def action_copy(self) -> None:
         """Copy the selected bytes as hexdump text."""
-        from qevm_tui.clipboard import TooLarge, clipboard_text
+        from qevm_tui.clipboard import TooMuchError, clipboard_text
 
         try:
             text = clipboard_text(self.capture, self.selection)
-        except (TooLarge, QevmError) as error:
+        except (TooMuchError, QevmError) as error:
             self.say(str(error), bad=True)
             return
         self.copy_to_clipboard(text)
@@ -433,7 +436,7 @@ class QevmApp(App[None]):
         """Every action and every device."""
         from qevm_tui.dialogs.palette import QevmPalette
 
-        if not CommandPalette.is_open(self):
+        if not isinstance(self.screen, CommandPalette):
             self.push_screen(QevmPalette())
 
     # -- panes ------------------------------------------------------------------------------------
@@ -498,17 +501,11 @@ class QevmApp(App[None]):
 
     def action_reread(self) -> None:
         """Read the file again, and go on with a stopped walk."""
-        source = self.capture.source
-        if isinstance(source, FileSource):
-            try:
-                source.refresh()
-            except QevmError as error:
-                self.say(str(error), bad=True)
         self._decoded.forget()
         self.hex_pane.reread()
         self._show()
-        if not self.capture.complete:
-            self.start_walk()
+        self._walk.stop()
+        self.run_worker(partial(self._walk.run, reread=True), thread=True, group="walk")
 
     def action_cancel(self) -> None:
         """Stop waiting; else drop the marked bytes; else stop the walk."""

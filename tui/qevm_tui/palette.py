@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qevm.field import Role
 from rich.style import Style
+
+from qevm.field import Role
 
 _NONE = Style()
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from qevm_tui.palette import Palette
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
+
+from qevm_tui.palette import Palette
 
 WHEEL_ROWS = 3
 
@@ -123,7 +124,9 @@ class LinePane(Widget, can_focus=True):
             text = text[: max(0, room - 1)] + "…"
         title_style = self.palette.accent + Style(bold=True) if self.has_focus else self.palette.text
         strip = Strip([Segment(rule, style), Segment(f" {text} ", title_style)])
-        return Strip([*strip, Segment(rule * max(0, width - strip.cell_length), style)]).adjust_cell_length(width)
+        return Strip([*strip, Segment(rule * max(0, width - strip.cell_length), style)]).adjust_cell_length(
+            width
+        )
 
     def _thumb(self) -> tuple[int, int]:
         height, count = self.view_height, self.row_count

@@ -183,7 +183,13 @@ class ByDevice:
         index = self._index
         size = sum(index.ends[r] - index.offsets[r] for r in rows) if len(rows) <= FAN_OUT else 0
         return Node(
-            label, index[rows[0]], children=self.count(path), size=size, count=len(rows), first=rows[0], last=rows[-1]
+            label,
+            index[rows[0]],
+            children=self.count(path),
+            size=size,
+            count=len(rows),
+            first=rows[0],
+            last=rows[-1],
         )
 
     def _child(self, path: Path, rows: array[int]) -> Node:
