@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from qevm.explain import pci
+from qevm.explain import pci, virtio
 from qevm.explain import rules as r
 from qevm.explain.context import ExplainContext
 from qevm.explain.rules import Rule
@@ -45,6 +45,7 @@ TYPES: Mapping[str, Rule] = {
     "pci config": pci.config_space,
     "pci irq state": _pci_irq_state,
     "msix state": pci.msix_state,
+    "virtio": virtio.blob,
 }
 """Rules by the type that vmstate gives a field."""
 

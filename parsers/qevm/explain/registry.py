@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qevm.explain import pci
+from qevm.explain import cpu_x86, pci
 from qevm.explain.rules import Struct
 from qevm.field import Field, LazyFields
 
 _MODULES: tuple[tuple[Struct, ...], ...] = (
     pci.STRUCTS,
+    cpu_x86.STRUCTS,
 )
 
 

@@ -23,7 +23,7 @@ class Bit:
 
     ``values`` names the values of a range.  A single bit without ``values`` is shown in the
     register's summary when it is set, a range when it is not zero or when its value has a name.
-    ``text`` is said beside the bit itself.
+    ``text`` is said beside the bit itself.  A ``quiet`` range stays out of the summary.
     """
 
     low: int
@@ -31,6 +31,7 @@ class Bit:
     width: int = 1
     values: Mapping[int, str] | None = None
     text: str = ""
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,10 @@ def derived(name: str, source: Field, meaning: str, *, children: Sequence[Field]
     return Field(name, source.offset, 0, "derived", meaning=meaning, children=children, inferred=True)
 
 
-def add_children(item: Field, *more: Field) -> None:
-    """Put fields behind the children that are there."""
-    item.children = [*item.children, *more]
+def add_derived(item: Field, *more: Field) -> None:
+    """Put derived lines before the fields that they follow from (behind the section's header)."""
+    first = 1 if item.children and item.children[0].type == "header" else 0
+    item.children = [*item.children[:first], *more, *item.children[first:]]
 
 
 def update_each(item: Field, change: Callable[[int, Field], Field]) -> None:
@@ -283,6 +285,8 @@ def bit_summary(value: int, table: Sequence[Bit], known: int) -> str:
     """The names of the bits that are set in ``value``, unknown ones as a mask."""
     parts = []
     for bit in table:
+        if bit.quiet:
+            continue
         part = value >> bit.low & ((1 << bit.width) - 1)
         word = (bit.values or {}).get(part)
         if bit.width == 1 and word is None:
