@@ -260,9 +260,7 @@ class RamBody:
             )
             self.gaps.append(Gap(start, cursor.position, self._row, len(self.runs), block))
         elif self.is_mapped:
-            self._problem(
-                start, "page record in a mapped-ram stream; skipped", "EOS", f"flags 0x{flags:x}"
-            )
+            self._problem(start, "page record in a mapped-ram stream; skipped", "EOS", f"flags 0x{flags:x}")
         else:
             self.runs.append(start, size, kind, block.number, address, payload - start)
         self._last_good = start
@@ -294,13 +292,21 @@ class RamBody:
             encoding, length = cursor.u8(), cursor.be16()
             if encoding != 1:
                 raise self._bad(
-                    start, at, f"XBZRLE record of {block.text}+0x{address:x}: unknown encoding",
-                    "1", str(encoding), at + 3 + length,
+                    start,
+                    at,
+                    f"XBZRLE record of {block.text}+0x{address:x}: unknown encoding",
+                    "1",
+                    str(encoding),
+                    at + 3 + length,
                 )
             if length > self._page_size:
                 raise self._bad(
-                    start, at + 1, f"XBZRLE record of {block.text}+0x{address:x}: longer than a page",
-                    f"at most {self._page_size}", str(length), at + 3 + length,
+                    start,
+                    at + 1,
+                    f"XBZRLE record of {block.text}+0x{address:x}: longer than a page",
+                    f"at most {self._page_size}",
+                    str(length),
+                    at + 3 + length,
                 )
         else:
             at = cursor.position
@@ -308,8 +314,12 @@ class RamBody:
             bound = compressed_bound(self._page_size)
             if not 0 < length <= bound:
                 raise self._bad(
-                    start, at, f"compressed page {block.text}+0x{address:x}: impossible length",
-                    f"1 to {bound}", str(length), at + 4 + length,
+                    start,
+                    at,
+                    f"compressed page {block.text}+0x{address:x}: impossible length",
+                    f"1 to {bound}",
+                    str(length),
+                    at + 4 + length,
                 )
         payload = cursor.position
         self._skip_page(cursor, block, address, length)
@@ -410,9 +420,7 @@ class RamBody:
         hints = (start + 9, start + 8 + self._page_size, start + 8)
         return _Damage(start, Problem(start, message, _LEGAL_FLAGS, f"0x{flags:02x}"), hints)
 
-    def _bad(
-        self, start: int, at: int, message: str, expected: str, found: str, next_record: int
-    ) -> _Damage:
+    def _bad(self, start: int, at: int, message: str, expected: str, found: str, next_record: int) -> _Damage:
         return _Damage(start, Problem(at, message, expected, found), (next_record,))
 
     def _rest_is_zero(self, cursor: Cursor, start: int) -> bool:
@@ -426,9 +434,7 @@ class RamBody:
             offset += len(data)
         return offset >= cursor.limit
 
-    def _go_on_behind(
-        self, damage: _Damage, cursor: Cursor
-    ) -> Generator[None, None, bool]:
+    def _go_on_behind(self, damage: _Damage, cursor: Cursor) -> Generator[None, None, bool]:
         """Report a damaged record and move to where the section goes on; True at the section's end.
 
         Raises BadBody when it goes on nowhere.
