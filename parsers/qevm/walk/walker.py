@@ -48,6 +48,7 @@ class Walker:
     ) -> None:
         self.state = WalkState(facts, index, problems, found, located)
         self.end_of_stream: int | None = None
+        self.saw_eof = False
         self._chunks = Chunks(self.state)
         self._full = FullSections(self.state, self._chunks)
 
@@ -233,6 +234,7 @@ class Walker:
             )
             state.problem(offset + 1, message, row=row, severity=Severity.NOTE)
         self.end_of_stream = state.cursor.position
+        self.saw_eof = True
         self._trailing(state.cursor.position, limit)
         return True
 
