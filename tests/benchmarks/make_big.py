@@ -29,7 +29,9 @@ ZERO, NORMAL = 0x22, 0x28
 
 def main() -> None:
     """Write the capture that the arguments describe."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--real", type=Path, default=Path("/tmp/caps/pc-default.bin"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--memory", type=int, default=4096, help="MiB of the first block")

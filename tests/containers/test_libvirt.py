@@ -78,7 +78,8 @@ def test_the_xml_is_shown_pretty_with_the_place_of_every_element(stream: bytes) 
     assert data[xml.offset : xml.offset + xml.size] == XML
     assert root.problem == ""
     assert root.value == (
-        "<domain type='qemu'>\n  <name>gäst</name>\n  <os>\n    <type arch='x86_64'>hvm</type>\n  </os>\n</domain>"
+        "<domain type='qemu'>\n  <name>gäst</name>\n"
+        "  <os>\n    <type arch='x86_64'>hvm</type>\n  </os>\n</domain>"
     )
     for _, item in root.children[0].walk():
         text = data[item.offset : item.end]
@@ -91,12 +92,8 @@ def test_the_xml_is_shown_pretty_with_the_place_of_every_element(stream: bytes) 
     assert cookie.decode().value == "<cookie>\n  <slirpHelper/>\n</cookie>"
 
 
-@pytest.mark.parametrize(
-    ("number", "pack"), [(1, gzip.compress), (2, bz2.compress), (3, lzma.compress)]
-)
-def test_compressed_payloads_are_unpacked(
-    stream: bytes, number: int, pack: Callable[[bytes], bytes]
-) -> None:
+@pytest.mark.parametrize(("number", "pack"), [(1, gzip.compress), (2, bz2.compress), (3, lzma.compress)])
+def test_compressed_payloads_are_unpacked(stream: bytes, number: int, pack: Callable[[bytes], bytes]) -> None:
     o = opened(image(pack(stream), fmt=number))
     assert content(o) == stream
     assert o.container.layers == ["libvirt save image", ["", "gzip", "bzip2", "xz"][number]]
@@ -105,9 +102,7 @@ def test_compressed_payloads_are_unpacked(
     o.close()
 
 
-@pytest.mark.parametrize(
-    ("number", "program"), [(4, "lzop"), (5, "zstd"), (0, "lz4")]
-)
+@pytest.mark.parametrize(("number", "program"), [(4, "lzop"), (5, "zstd"), (0, "lz4")])
 def test_payloads_of_other_programs_are_unpacked(
     stream: bytes, tool: Callable[..., bytes], number: int, program: str
 ) -> None:
@@ -215,7 +210,10 @@ def test_an_xml_without_nul_ends_where_the_data_ends(stream: bytes) -> None:
         (image(b""), "without a stream: it should begin at 0x"),
         (image(b"\x01\x02\x03\x04" * 100), "expected QEVM or a compressed stream at 0x"),
         (image(b"QEVM\0\0\0\2" + bytes(50)), "stream version 2"),
-        (image(gzip.compress(b"not a stream at all")), "in the gzip data: not a migration stream: this is text"),
+        (
+            image(gzip.compress(b"not a stream at all")),
+            "in the gzip data: not a migration stream: this is text",
+        ),
     ],
 )
 def test_an_image_without_a_stream_says_what_is_there(data: bytes, words: str) -> None:

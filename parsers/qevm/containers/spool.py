@@ -7,8 +7,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from qevm.problems import CannotOpen, SourceError
 
 BLOCK = 4096
@@ -95,6 +93,9 @@ class Spool:
             self._write(position, memoryview(piece))
 
     def _put_blocks(self, position: int, data: bytes, start: int, length: int) -> None:
+        # numpy costs a quarter of the start of a short command: only who unpacks pays for it.
+        import numpy as np
+
         blocks = np.frombuffer(data, dtype="u1", count=length, offset=start).reshape(-1, BLOCK)
         used = np.flatnonzero(np.diff(blocks.any(axis=1), prepend=False, append=False))
         view = memoryview(data)

@@ -1,4 +1,4 @@
-"""START, PART and END: the sections of iterative devices, and the bodies that tell where they end themselves."""
+"""START, PART and END: the sections of iterative devices, whose bodies tell themselves where they end."""
 
 from __future__ import annotations
 
