@@ -37,7 +37,7 @@ from qevm_tui.selection import (
     field_at,
     path_at,
 )
-from qevm_tui.sizes import PaneSizes
+from qevm_tui.sizes import STACK_BELOW, PaneSizes
 from qevm_tui.status import header_spans, status_spans
 from qevm_tui.theme import QEVM_DARK
 from qevm_tui.words import problem_text
@@ -225,7 +225,10 @@ class QevmApp(App[None]):
     def _show_bars(self) -> None:
         self.header_bar.put(*header_spans(self.capture, self.problems, self._progress, self.palette))
         waiting = self._waiting[0] if self._waiting is not None else ""
-        self.status_bar.put(*status_spans(self.selection, self.root, self.palette, self._message, waiting))
+        wide = self.size.width >= STACK_BELOW
+        self.status_bar.put(
+            *status_spans(self.selection, self.root, self.palette, self._message, waiting, wide)
+        )
 
     def say(self, text: str, *, bad: bool = False) -> None:
         """Show a message on the status line until the selection changes."""
