@@ -10,7 +10,9 @@ root = capture.decode(section)    # a Field tree
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypedDict, Unpack
 
 from qevm import safetext
 from qevm.analyze import device_state
@@ -20,19 +22,34 @@ from qevm.bodies.config import configuration_fields
 from qevm.bodies.known_layouts import match_body
 from qevm.bodies.protocol import Body
 from qevm.bodies.ram import RamBody
+from qevm.containers import ChoiceNeeded, Container, Limits, Opened, Progress, detect, growing, open_streams
 from qevm.facts import StreamFacts
 from qevm.field import Field, Role
 from qevm.index import SectionIndex
 from qevm.layout import FileHeader, Footer, PartHeader, StartHeader, fields_of
-from qevm.problems import CannotOpen, NoSuchSection, Problem, Severity
+from qevm.problems import NoSuchSection, Problem, Severity
 from qevm.section import Confidence, Section, SectionKind
-from qevm.source import FileSource, Source
+from qevm.source import Source, SubSource
 from qevm.tail import FoundDescription, LocatedSection, find_description, locate_devices
 from qevm.vmdesc import Description, DeviceDescription, Vmsd
 from qevm.vmstate import VmstateDecoder
 from qevm.walk.walker import Walker
 
 _ABSENT = -1
+_POLL = 0.25
+# A walk of so many bytes costs nothing; beyond, the tail answers for devices.
+_WALKED_FIRST = 16 << 20
+
+
+class OpenOptions(TypedDict, total=False):
+    """What :func:`qevm.containers.open_streams` takes beside the path."""
+
+    offset: int | None
+    snapshot: str | None
+    tmpdir: str | os.PathLike[str] | None
+    limits: Limits | None
+    progress: Callable[[Progress], None] | None
+    choose: Callable[[ChoiceNeeded], str | None] | None
 
 
 class Capture:
@@ -42,28 +59,65 @@ class Capture:
     one thread at a time.
     """
 
-    def __init__(self, source: Source, base: int = 0, name: str = "") -> None:
-        """Open the stream whose "QEVM" is at ``base`` of ``source``.
-
-        Raises CannotOpen when there is no stream.
-        """
+    def __init__(
+        self, source: Source, base: int = 0, name: str = "", *, opened: Opened | None = None
+    ) -> None:
+        """The stream whose "QEVM" is at ``base`` of ``source``.  Raises CannotOpen when there is none."""
         self.source = source
         self.base = base
         self.name = name or source.name
-        _check_head(source, base, self.name)
-        self._begin(find_description(source, base))
+        self.opened = opened
+        self.follow = False
+        """Go on when the walk has reached the end of a file that is still being written."""
+        self.generation = 0
+        """Raised when the walk began anew: rows that were read before are void."""
+        detect.check_header(source, base)
+        self._begin(None if self.growing else find_description(source, base))
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, offset: int | None = None) -> Capture:
-        """Open a file.  ``offset`` is where the stream begins in it (``file:…,offset=N``).
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        stream: int = 1,
+        wait: bool = True,
+        **options: Unpack[OpenOptions],
+    ) -> Capture:
+        """Open a file, ``-`` for standard input, or a URL, through whatever is wrapped round the stream.
 
-        Raises CannotOpen with one line for a user.
+        ``stream`` chooses among several streams one after the other in a file, from 1; the others of
+        ``options`` are those of :func:`qevm.containers.open_streams`.  With ``wait`` False a compressed file
+        is unpacked in the background while the capture can be used.  Raises CannotOpen with one line for a
+        user, NeedsChoice where a file holds several snapshots.
         """
-        source = FileSource(path)
-        return cls(source, offset or 0)
+        opened = open_streams(path, wait=wait, **options)
+        found = opened.stream
+        name = os.fspath(path)
+        try:
+            capture = cls(found.source, found.base, name, opened=opened)
+            for number in range(2, stream + 1):
+                capture = capture._next_stream(number)
+        except BaseException:
+            opened.close()
+            raise
+        return capture
+
+    def _next_stream(self, number: int) -> Capture:
+        base = self.next_stream
+        if base is None:
+            raise NoSuchSection(f"{self.name}: there is no stream {number} in this file")
+        return Capture(self.source, base, self.name, opened=self.opened)
+
+    @property
+    def next_stream(self) -> int | None:
+        """Offset of a further stream behind this one, None where there is none.  Walks to the end."""
+        self.walk_all()
+        end = self.end_of_stream
+        return None if end is None else detect.find_stream(self.source, end)
 
     def _begin(self, found: FoundDescription | None) -> None:
-        self.facts = StreamFacts(self.source, self.base)
+        bytes_now: Source = SubSource(self.source, 0, self.source.size) if self.growing else self.source
+        self.facts = StreamFacts(bytes_now, self.base)
         self.index = SectionIndex()
         self.problems: list[Problem] = []
         self.complete = False
@@ -76,6 +130,35 @@ class Capture:
             self._located = locate_devices(self.source, found.description, found.offset - 1, self.base)
         self._walker = Walker(self.facts, self.index, self.problems, found, self._located)
         self._walk = self._walker.run()
+
+    # ------------------------------------------------------------------ the file around the stream
+
+    @property
+    def container(self) -> Container | None:
+        """What is wrapped round the stream, with its parts and snapshots; None for a bare Source."""
+        return None if self.opened is None else self.opened.container
+
+    @property
+    def growing(self) -> bool:
+        """True while bytes still arrive by themselves: a compressed file is unpacked, a pipe is read."""
+        return not growing.is_complete(self.source)
+
+    def file_offset(self, offset: int) -> int | None:
+        """Where byte ``offset`` of the stream lies in the file; None for bytes that are not in it as such."""
+        return offset if self.opened is None else self.opened.stream.file_offset(offset)
+
+    def reread(self) -> bool:
+        """Look at the file again; True when it changed in size, and the walk begins anew."""
+        before = self.facts.source.size
+        growing.refresh(self.source)
+        if self.source.size == before and not self.growing:
+            return False
+        self._restart(None if self.growing else find_description(self.source, self.base))
+        return True
+
+    def _restart(self, found: FoundDescription | None) -> None:
+        self._begin(found)
+        self.generation += 1
 
     # ------------------------------------------------------------------ the walk
 
@@ -94,21 +177,43 @@ class Capture:
         """Offset behind the stream's last byte; None until the walk has reached it."""
         return self._walker.end_of_stream
 
+    @property
+    def finished(self) -> bool:
+        """True when the walk has seen the stream's EOF: a file that is being written is complete."""
+        return self._walker.saw_eof
+
     def walk(self) -> Iterator[int]:
         """Walk on from where the walk stands; yields the offset reached, in short steps.
 
-        Drop the iterator to pause; call again to go on.  Ends when the stream is walked.  Raises
-        SourceError when the file changed under it.
+        Drop the iterator to pause; call again to go on.  Ends when the stream is walked.  While the source
+        grows, what is there is walked, and walked anew when there is much more (``generation`` tells).
+        Raises SourceError when the file changed under it.
         """
         while not self.complete:
             try:
                 offset = next(self._walk)
             except StopIteration:
-                if self._described_wrongly():
-                    continue
-                self.complete = True
-                return
+                if self._partial():
+                    yield from self._await_more()
+                elif not self._described_wrongly():
+                    self.complete = True
+                continue
             yield offset
+
+    def _partial(self) -> bool:
+        return self.facts.source is not self.source or (self.follow and not self.finished)
+
+    def _await_more(self) -> Iterator[int]:
+        """Wait until the source has grown enough to walk it anew: each walk costs what it has to show."""
+        walked = self.facts.source.size
+        wanted = walked + max(walked // 2, 1 << 16)
+        while self.growing and not growing.wait_for(self.source, wanted, _POLL):
+            yield self.walked
+        while self.follow and self.source.size <= walked:
+            time.sleep(_POLL)
+            growing.refresh(self.source)
+            yield self.walked
+        self._restart(None if self.growing else find_description(self.source, self.base))
 
     def walk_all(self) -> None:
         """Walk to the end of the stream."""
@@ -124,11 +229,7 @@ class Capture:
             return False
         if right.description.devices == used.description.devices:
             return False
-        problems = self.problems
-        self._begin(right)
-        # Those who hold the list go on seeing it.
-        problems[:] = []
-        self.problems = self._walker.state.problems = problems
+        self._restart(right)
         return True
 
     # ------------------------------------------------------------------ finding sections
@@ -178,7 +279,7 @@ class Capture:
                     break
             if number < len(self.index):
                 return [self.index[number]]
-        if chunk is None and not self.complete and self._all_located():
+        if chunk is None and not self.complete and self.source.size > _WALKED_FIRST and self._all_located():
             found = [s for s in self.located if _names(s.idstr or "", s.instance_id or 0, spec)]
             if found:
                 return found
@@ -388,8 +489,11 @@ class Capture:
         return result
 
     def close(self) -> None:
-        """Release the file."""
-        self.source.close()
+        """Release the file and what was unpacked from it."""
+        if self.opened is not None:
+            self.opened.close()
+        else:
+            self.source.close()
 
 
 class _BodyReader:
@@ -424,18 +528,3 @@ def _names(idstr: str, instance_id: int, spec: str) -> bool:
         return int(instance, 0) == instance_id
     except ValueError:
         return False
-
-
-def _check_head(source: Source, base: int, name: str) -> None:
-    head = source.read(base, 8)
-    if len(head) < 8:
-        raise CannotOpen(f"{name}: not a migration stream: file has {len(head)} bytes, header needs 8")
-    if head[:4] != b"QEVM":
-        raise CannotOpen(
-            f"{name}: not a migration stream: expected 51 45 56 4d at 0x{base:x}, found {head[:4].hex(' ')}"
-        )
-    version = int.from_bytes(head[4:], "big")
-    if version == 2:
-        raise CannotOpen(f"{name}: stream version 2 is obsolete, expected 3")
-    if version != 3:
-        raise CannotOpen(f"{name}: stream version {version} unknown, expected 3")

@@ -51,7 +51,7 @@ class TargetExists(ExportError):
 
 
 def safe_name(text: str) -> str:
-    """``text`` as a file name: no separators, no control characters, no leading dot, at most 120 characters."""
+    """``text`` as a file name: no separators, control characters or leading dot, at most 120 characters."""
     name = _UNSAFE.sub("_", text).strip("._") or "section"
     return name[:120]
 
@@ -105,7 +105,7 @@ def json_blocks(capture: Capture, sections: Sequence[Section]) -> Iterator[bytes
 def blocks(capture: Capture, what: Sequence[Section] | tuple[int, int], form: Format) -> Iterator[bytes]:
     """What an export of sections, or of one byte range (start, end), holds."""
     if isinstance(what, tuple) and len(what) == 2 and isinstance(what[0], int):
-        start, end = int(what[0]), int(what[1])  # type: ignore[call-overload]
+        start, end = int(what[0]), int(what[1])
         if form is Format.JSON:
             return json_blocks(capture, sections_in(capture, start, end))
         ranges: Ranges = [(start, end)]
@@ -165,7 +165,7 @@ def write_file(target: Path, pieces: Iterable[bytes], *, force: bool = False) ->
     finally:
         if temporary:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
+                Path(temporary).unlink()
     return total
 
 
@@ -181,9 +181,9 @@ def _place(temporary: str, target: Path, force: bool) -> None:
             if os.path.lexists(target):
                 raise FileExistsError(str(target)) from None
         else:
-            os.unlink(temporary)
+            Path(temporary).unlink()
             return
-    os.replace(temporary, target)
+    Path(temporary).replace(target)
 
 
 def _umask() -> int:

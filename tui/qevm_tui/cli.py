@@ -7,7 +7,6 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import qevm
 from qevm.problems import NeedsChoice, QevmError
@@ -83,8 +82,27 @@ def _add(
 
 def add_open_options(parser: argparse.ArgumentParser) -> None:
     """The options that choose a stream inside a file: the same for every subcommand."""
-    parser.add_argument(
+    group = parser.add_argument_group("which stream, and how it is opened")
+    group.add_argument(
         "--offset", type=_number, metavar="N", help="where the stream begins in the file (file:…,offset=N)"
+    )
+    group.add_argument(
+        "--stream",
+        type=_number,
+        metavar="N",
+        default=1,
+        help="the Nth of several streams in one file, from 1",
+    )
+    group.add_argument("--snapshot", metavar="ID|TAG", help="an internal snapshot of a qcow2 image")
+    group.add_argument("--tmpdir", metavar="DIR", help="where compressed files are unpacked")
+    group.add_argument(
+        "--max-unpacked", type=_number, metavar="BYTES", help="give up unpacking beyond this size"
+    )
+    group.add_argument(
+        "--max-ratio", type=_number, metavar="N", help="give up unpacking beyond N bytes per byte (1000)"
+    )
+    group.add_argument(
+        "--fill-disk", action="store_true", help="unpack even when less than 1 GiB stays free in DIR"
     )
 
 
@@ -143,8 +161,3 @@ def one_line(error: BaseException) -> str:
     from qevm.safetext import safe
 
     return safe(" ".join(str(error).split()) or type(error).__name__)
-
-
-def existing(path: str) -> Path:
-    """A path as given on the command line."""
-    return Path(path)

@@ -6,17 +6,19 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from qevm.capture import Capture
+from qevm.containers import Limits, Progress
 from qevm.index import SectionIndex
 from qevm.problems import NoSuchSection, QevmError, Severity
 from qevm.safetext import safe
 from qevm.section import Confidence, Section, SectionKind
 
 
-def open_capture(options: argparse.Namespace) -> Capture:
-    """The capture that the options name."""
+def open_capture(options: argparse.Namespace, *, wait: bool = True) -> Capture:
+    """The capture that the options name.  ``wait`` False: a compressed one is unpacked in the background."""
     if options.demo:
         from qevm.demo import demo_capture_path
 
@@ -24,7 +26,52 @@ def open_capture(options: argparse.Namespace) -> Capture:
             capture = Capture.open(path, offset=options.offset)
         capture.name = path.name
         return capture
-    return Capture.open(options.capture, offset=options.offset)
+    shown = _Unpacking() if wait and sys.stderr.isatty() else None
+    try:
+        return Capture.open(
+            options.capture,
+            stream=options.stream,
+            wait=wait,
+            offset=options.offset,
+            snapshot=options.snapshot,
+            limits=_limits(options),
+            progress=shown,
+        )
+    finally:
+        if shown is not None:
+            shown.clear()
+
+
+def _limits(options: argparse.Namespace) -> Limits:
+    limits = Limits(tmpdir=options.tmpdir)
+    if options.max_unpacked is not None:
+        limits = replace(limits, max_size=options.max_unpacked)
+    if options.max_ratio is not None:
+        limits = replace(limits, max_ratio=options.max_ratio)
+    if options.fill_disk:
+        limits = replace(limits, reserve=0)
+    return limits
+
+
+class _Unpacking:
+    """One line on the terminal while a compressed file is unpacked."""
+
+    def __init__(self) -> None:
+        self._shown = False
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.seconds < 0.5:
+            return
+        part = "" if progress.fraction is None else f"{progress.fraction:.0%}, "
+        left = "" if progress.remaining is None else f", {progress.remaining:.0f} s left"
+        line = f"unpacking: {part}{progress.bytes_out >> 20:,} MiB{left}"
+        print(f"\r{line:<60}", end="", file=sys.stderr, flush=True)
+        self._shown = True
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            print(f"\r{'':60}\r", end="", file=sys.stderr, flush=True)
 
 
 def ls(options: argparse.Namespace) -> int:
@@ -189,7 +236,12 @@ def open_app(options: argparse.Namespace) -> int:
     """``qevm CAPTURE``: the app."""
     if not sys.stdout.isatty():
         raise QevmError("the app needs a terminal; for scripts there are ls, show, export, check, analyze")
-    capture = open_capture(options)
     from qevm_tui.app import run
 
+    capture = open_capture(options, wait=False)
+    if not options.demo and options.capture == "-":
+        from qevm.containers.stdin import keys_from_terminal
+
+        if not keys_from_terminal():
+            raise QevmError("no terminal to read keys from")
     return run(capture)

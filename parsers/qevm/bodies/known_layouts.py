@@ -14,9 +14,6 @@ from qevm.bodies.match import MAX_CANDIDATES, Matcher
 from qevm.source import Source
 from qevm.vmdesc import VmField, Vmsd
 
-MAX_BODY = 1 << 20
-"""Longest body that is looked at, in bytes; the longest known one has 136,069."""
-
 
 @cache
 def library() -> Library:
@@ -45,13 +42,11 @@ def match_body(
     numbers = layouts.of_device(idstr, version_id)
     if not numbers:
         return []
-    data = source.read(body_offset, min(limit - body_offset, MAX_BODY))
     found: list[tuple[int, Vmsd]] = []
     for number in numbers:
-        for vmsd, end in Matcher(layouts, data).candidates(number, 0):
-            item = (body_offset + end, vmsd)
-            if item not in found:
-                found.append(item)
+        for vmsd, end in Matcher(layouts, source, limit).candidates(number, body_offset):
+            if (end, vmsd) not in found:
+                found.append((end, vmsd))
     return found[:MAX_CANDIDATES]
 
 

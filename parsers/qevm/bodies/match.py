@@ -15,13 +15,18 @@ from qevm.bodies.layout_library import SIZED_BY_COUNT, Layout, LayoutField, Libr
 from qevm.bodies.pci_state import msix_size
 from qevm.layout import SectionType
 from qevm.safetext import decode
+from qevm.source import Source
 from qevm.vmdesc import VmField, Vmsd
 
 MAX_CANDIDATES = 16
 # Fields and subsections looked at for one body: a hostile one cannot make more work than this.
 _MAX_STEPS = 200_000
 _SUBSECTION = SectionType.SUBSECTION
-_NULL, _VALID = 0x30, 0x31
+_WINDOW = 1 << 14
+# The device's own part of a virtio device, with requests in flight, is searched this far for a subsection.
+_VIRTIO_SEARCHED = 1 << 20
+# All that the bytes of these may be.
+_LEGAL = {"bool": b"\0\1", "nullptr": b"0", "ptr-marker": b"01"}
 _SIZES = {"uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8}
 _INTEGERS = {kind: size for name, size in _SIZES.items() for kind in (name, name[1:], f"{name} equal")} | {
     "int32 equal": 4,
@@ -45,14 +50,29 @@ _Option = tuple[list[VmField], int]
 
 
 class Matcher:
-    """Finds where bodies end in ``data``; offsets here are into ``data``."""
+    """Finds where bodies in ``source`` end; none ends behind ``limit``.
 
-    def __init__(self, library: Library, data: bytes) -> None:
+    Reads only what decides: counts, markers, names.  A field that announces a gigabyte costs nothing.
+    """
+
+    def __init__(self, library: Library, source: Source, limit: int) -> None:
         self._library = library
-        self._data = data
+        self._source = source
+        self._limit = limit
+        self._window = b""
+        self._base = 0
         self._steps = 0
         # Where PCI configuration spaces were seen: MSI-X state further on is as long as the last one says.
         self._configs: list[int] = []
+
+    def _at(self, position: int, length: int) -> bytes:
+        """Up to ``length`` bytes, fewer at the limit.  Short reads come from a window."""
+        length = min(length, self._limit - position)
+        index = position - self._base
+        if index < 0 or index + length > len(self._window):
+            self._window = self._source.read(position, min(max(length, _WINDOW), self._limit - position))
+            self._base, index = position, 0
+        return self._window[index : index + length]
 
     def candidates(self, number: int, position: int) -> list[tuple[Vmsd, int]]:
         """Readings of a whole body as layout ``number``: the tree and where it ends."""
@@ -92,7 +112,9 @@ class Matcher:
                     # The last option goes on in place: most fields have just one.
                     target = partial if number == len(options) - 1 else partial.fork()
                     if count == 1 and item.type in _INTEGERS:
-                        target.integers[item.name] = int.from_bytes(self._data[target.position : end], "big")
+                        target.integers[item.name] = int.from_bytes(
+                            self._at(target.position, end - target.position), "big"
+                        )
                     target.fields += made
                     target.position = end
                     after.append(target)
@@ -103,8 +125,7 @@ class Matcher:
 
     def _options(self, item: LayoutField, count: int, position: int) -> list[_Option]:
         """The ways to read one field at ``position``: what it becomes, and where it ends."""
-        left = len(self._data) - position
-        if not 0 <= count <= left + 1:
+        if not 0 <= count <= self._limit - position + 1:
             return []
         if item.type == "virtio":
             return [
@@ -127,12 +148,10 @@ class Matcher:
 
     def _plain(self, item: LayoutField, count: int, position: int) -> list[_Option]:
         end = position + item.size * count
-        if end > len(self._data):
+        if end > self._limit:
             return []
-        raw = self._data[position:end] if item.type in ("bool", "nullptr", "ptr-marker") else b""
-        if (item.type == "bool" and any(byte > 1 for byte in raw)) or (
-            item.type in ("nullptr", "ptr-marker") and any(byte not in (_NULL, _VALID) for byte in raw)
-        ):
+        legal = _LEGAL.get(item.type)
+        if legal is not None and self._at(position, min(end - position, _WINDOW)).strip(legal):
             return []
         if item.type == "pci config":
             self._configs.append(position)
@@ -145,7 +164,7 @@ class Matcher:
             return [
                 ([self._struct(item, vmsd, end - position, count)], position + (end - position) * count)
                 for vmsd, end in self._vmsd(item.layout, position, subsections=False)
-                if position + (end - position) * count <= len(self._data)
+                if position + (end - position) * count <= self._limit
             ]
         options: list[_Option] = [([], position)]
         for _ in range(count):
@@ -165,7 +184,7 @@ class Matcher:
     def _list(self, item: LayoutField, position: int) -> list[_Option]:
         elements: list[Vmsd] = []
         at = position
-        while at < len(self._data) and self._data[at] == 1 and item.layout >= 0:
+        while item.layout >= 0 and self._at(at, 1) == b"\1":
             readings = self._vmsd(item.layout, at + 1, subsections=True)
             if not readings:
                 return []
@@ -195,16 +214,15 @@ class Matcher:
 
     def _subsection_head(self, owner: str, at: int) -> tuple[str, int, int] | None:
         """Name, version and offset of the body of a subsection of ``owner`` at ``at``, as QEMU tells one."""
-        data = self._data
-        if at + 2 > len(data) or data[at] != _SUBSECTION:
+        head = self._at(at, 2)
+        if len(head) < 2 or head[0] != _SUBSECTION:
             return None
-        length = data[at + 1]
-        body = at + 6 + length
+        length = head[1]
+        rest = self._at(at + 2, length + 4)
         prefix = owner.encode("utf-8", "replace")
-        if length <= len(prefix) or body > len(data) or data[at + 2 : at + 2 + len(prefix)] != prefix:
+        if length <= len(prefix) or len(rest) < length + 4 or not rest.startswith(prefix):
             return None
-        name = decode(data[at + 2 : at + 2 + length])
-        return name, int.from_bytes(data[body - 4 : body], "big"), body
+        return decode(rest[:length]), int.from_bytes(rest[length:], "big"), at + 6 + length
 
     def _virtio_ends(self, position: int, learned: int) -> Iterator[int]:
         """Where the core of a virtio device may end: behind its subsections, or at the learned size.
@@ -212,17 +230,19 @@ class Matcher:
         The device's own part stands undescribed in the middle; all that are in use write
         ``virtio/64bit_features`` or another subsection behind it (device-facts §3).
         """
-        at = position
-        while (at := self._data.find(b"virtio/", at + 1)) >= 0:
-            if self._subsection_head("virtio", at - 2) and at - 2 > position:
-                yield from (end for _, end in self._subsections("virtio", at - 2))
+        data = self._source.read(position, min(_VIRTIO_SEARCHED, self._limit - position))
+        index = 1
+        while (index := data.find(b"virtio/", index + 1)) >= 0:
+            start = position + index - 2
+            if self._subsection_head("virtio", start):
+                yield from (end for _, end in self._subsections("virtio", start))
                 break
-        if learned and position + learned <= len(self._data):
+        if learned and position + learned <= self._limit:
             yield position + learned
 
     def _msix_size(self, position: int) -> int:
         start = max((at for at in self._configs if at < position), default=None)
-        return 0 if start is None else msix_size(self._data[start : start + 256])
+        return 0 if start is None else msix_size(self._at(start, 256))
 
     def _zeros(self, position: int, count: int) -> bool:
-        return self._data[position : position + count] == bytes(count)
+        return self._at(position, count) == bytes(count)

@@ -54,9 +54,10 @@ class RamBody:
     """Reads the sections of one RAM chain (the protocol of bodies).
 
     ``blocks`` are the RAM blocks in the order of the list (blocks that only a page record named come
-    behind), ``runs`` the index of page records, ``gaps`` the damaged places, ``eos`` how many sections
-    ended with EOS, ``flushes`` the offsets of MULTIFD_FLUSH records, ``cut_at`` the offset where the
-    data ended inside a record, None when they did not.
+    behind), ``runs`` the index of page records, ``gaps`` the damaged places, ``flushes`` the offsets of
+    MULTIFD_FLUSH records and ``flush_runs`` how many runs stood before each, ``cut_at`` the offset where the
+    data ended inside a record, None when they did not, ``cut_page`` (block number, address) of the page that was
+    in it.  ``ended``: the END section was read.
     """
 
     empty_body = b"\0\0\0\0\0\0\0\x10"
@@ -69,9 +70,10 @@ class RamBody:
         self.list_end = 0
         self.runs = PageRuns()
         self.gaps = Gaps()
-        self.eos = 0
         self.flushes = array("Q")
+        self.flush_runs = array("Q")
         self.cut_at: int | None = None
+        self.cut_page: tuple[int, int] | None = None
         self.ended = False
         self._problems: list[Problem] = []
         self._problem_count = 0
@@ -80,6 +82,7 @@ class RamBody:
         self._page_size = 0
         self._reader: RunReader | None = None
         self._kind = SectionKind.PART
+        self._row = 0
         self._body = 0
         self._last_good: int | None = None
 
@@ -92,6 +95,7 @@ class RamBody:
     def scan(self, cursor: Cursor, kind: SectionKind, row: int) -> Iterator[None]:
         """Move ``cursor`` behind the EOS record of one section's body (stream-format §5.1)."""
         self._kind = kind
+        self._row = row
         self._body = cursor.position
         self._last_good = None
         self.runs.begin_section(row)
@@ -109,7 +113,7 @@ class RamBody:
                     if self._record(cursor):
                         break
                 except _Damage as damage:
-                    if (yield from self._go_on_behind(damage, cursor, row)):
+                    if (yield from self._go_on_behind(damage, cursor)):
                         break
                 if perf_counter() - started > _YIELD_SECONDS:
                     yield
@@ -185,9 +189,9 @@ class RamBody:
                     start, f"{name} record carries an address", "0", f"0x{address:x}", Severity.WARNING
                 )
             if flags == RamFlag.EOS:
-                self.eos += 1
                 return True
             self.flushes.append(start)
+            self.flush_runs.append(len(self.runs))
             self._last_good = start
             return False
         if flags == RamFlag.MEM_SIZE:
@@ -254,6 +258,7 @@ class RamBody:
                 f"an address below 0x{block.limit:x}",
                 f"0x{address:x}",
             )
+            self.gaps.append(Gap(start, cursor.position, self._row, len(self.runs), block))
         elif self.is_mapped:
             self._problem(
                 start, "page record in a mapped-ram stream; skipped", "EOS", f"flags 0x{flags:x}"
@@ -312,6 +317,7 @@ class RamBody:
 
     def _skip_page(self, cursor: Cursor, block: RamBlock, address: int, size: int) -> None:
         if cursor.left < size:
+            self.cut_page = (block.number, address)
             end = cursor.limit
             raise Truncated(
                 cursor.position,
@@ -421,7 +427,7 @@ class RamBody:
         return offset >= cursor.limit
 
     def _go_on_behind(
-        self, damage: _Damage, cursor: Cursor, row: int
+        self, damage: _Damage, cursor: Cursor
     ) -> Generator[None, None, bool]:
         """Report a damaged record and move to where the section goes on; True at the section's end.
 
@@ -441,6 +447,7 @@ class RamBody:
         yield from search.search(start, self._current, damage.hints)
         found = search.found
         if found is None or len(self.gaps) >= _MAX_GAPS:
+            self.gaps.append(Gap(start, None, self._row, len(self.runs), self._current))
             cursor.position = start
             raise BadBody(problem.offset, problem.message, problem.expected, problem.found)
         message = f"{problem.message}; {found.offset - start:,} bytes skipped"
@@ -449,7 +456,7 @@ class RamBody:
         if found.block is not None:
             self._current = found.block
         cursor.position = found.offset
-        self.gaps.append(Gap(start, found.offset, row, len(self.runs), before))
+        self.gaps.append(Gap(start, found.offset, self._row, len(self.runs), before))
         return found.at_footer
 
     def _section_id(self, cursor: Cursor) -> int | None:

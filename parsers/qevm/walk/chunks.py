@@ -1,4 +1,4 @@
-"""START, PART and END: the sections of iterative devices, and the bodies that tell where they end themselves."""
+"""START, PART and END: the sections of iterative devices, whose bodies tell themselves where they end."""
 
 from __future__ import annotations
 
@@ -86,20 +86,19 @@ class Chunks:
         """A PART or END of an id that no START opened: find out whose it is by its footer."""
         state = self._state
         wrong = f"{kind.name} for section {section_id} which was never started"
-        for known_id, chain in state.chains.items():
-            if chain.body is not None and state.recovery.chunk_ends_with(
-                offset + 5, known_id, scope.limit, scope.in_package
-            ):
-                name = state.device_id(chain.device)
-                message = f"{wrong}; by its footer it belongs to {name}"
-                at = next(
-                    i for i in range(4) if section_id.to_bytes(4, "big")[i] != known_id.to_bytes(4, "big")[i]
-                )
-                state.problem(offset + 1 + at, message, str(known_id), str(section_id), device=name)
-                return chain
-        if state.chains or not state.recovery.chunk_ends_with(
-            offset + 5, section_id, scope.limit, scope.in_package
-        ):
+        owner = state.recovery.first_footer(
+            offset + 5, [*state.chains, section_id], scope.limit, scope.in_package
+        )
+        if owner is None:
+            return None
+        if owner in state.chains:
+            name = state.device_id(state.chains[owner].device)
+            message = f"{wrong}; by its footer it belongs to {name}"
+            found, expected = section_id.to_bytes(4, "big"), owner.to_bytes(4, "big")
+            at = next(i for i in range(4) if found[i] != expected[i])
+            state.problem(offset + 1 + at, message, str(owner), str(section_id), device=name)
+            return state.chains[owner]
+        if any(state.index.devices[chain.device].idstr == "ram" for chain in state.chains.values()):
             return None
         # RAM is the first iterative device of every machine: its START is gone.
         device = state.index.add_device(section_id, "ram", 0, 4, iterative=True)

@@ -1,4 +1,4 @@
-"""FULL sections: where a device's body ends, and whose it is when the header is damaged (stream-format §4, §12)."""
+"""FULL sections: where a device's body ends, whose it is when the header is damaged (stream-format §12)."""
 
 from __future__ import annotations
 

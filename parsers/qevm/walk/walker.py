@@ -48,6 +48,7 @@ class Walker:
     ) -> None:
         self.state = WalkState(facts, index, problems, found, located)
         self.end_of_stream: int | None = None
+        self.saw_eof = False
         self._chunks = Chunks(self.state)
         self._full = FullSections(self.state, self._chunks)
 
@@ -233,6 +234,7 @@ class Walker:
             )
             state.problem(offset + 1, message, row=row, severity=Severity.NOTE)
         self.end_of_stream = state.cursor.position
+        self.saw_eof = True
         self._trailing(state.cursor.position, limit)
         return True
 
@@ -248,6 +250,10 @@ class Walker:
         row = state.index.append(SectionKind.VMDESCRIPTION, offset, min(offset + 5, limit), end, end)
         state.cursor.position = end
         if found is None:
+            if left < 5:
+                message = "truncated inside the length of the description"
+                state.problem(limit, message, "5 bytes", str(left), row=row)
+                return
             at, why = _why_invalid(state.source.read(offset + 5, min(length, MAX_JSON + 1)), length, left - 5)
             message = f"the description is not valid: {why}; devices are shown as bytes"
             state.problem(min(offset + at, limit), message, "a JSON object", "", row=row)
