@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
 from qevm import safetext
@@ -360,13 +361,15 @@ class Capture:
                 )
             ]
         else:
-            root.children = self._device_fields(section)
+            layout = self._layout(section)
+            root.children = self._device_fields(section, layout)
+            self._explain(root, section, layout)
         return root
 
     def _describe_configuration(self) -> Vmsd | None:
         return self.description.configuration if self.description else None
 
-    def _device_fields(self, section: Section) -> list[Field]:
+    def _device_fields(self, section: Section, layout: _Layout | None) -> list[Field]:
         data = self.source.read(section.offset, section.body - section.offset)
         started = section.kind in (SectionKind.START, SectionKind.FULL)
         header = Field(
@@ -377,7 +380,7 @@ class Capture:
             children=fields_of(StartHeader if started else PartHeader, data, section.offset, Role.HEADER),
             role=Role.HEADER,
         )
-        fields = [header, *self._body_fields(section)]
+        fields = [header, *self._body_fields(section, layout)]
         if section.has_footer:
             tail = self.source.read(section.body_end, section.end - section.body_end)
             fields.append(
@@ -392,16 +395,14 @@ class Capture:
             )
         return fields
 
-    def _body_fields(self, section: Section) -> list[Field]:
+    def _body_fields(self, section: Section, layout: _Layout | None) -> list[Field]:
         body = self.body_of(section)
         if body is not None:
             return body.fields(section)
-        described = self.describe(section)
-        if described is not None:
-            return self._decoder(section, False).body(described.vmsd, section.body)
-        layout = self.inferred_layout(section)
         if layout is not None:
-            return self._decoder(section, True).body(layout, section.body)
+            read = self._reader(section)
+            decoder = VmstateDecoder(read, section.body_end, inferred=layout.inferred)
+            return decoder.body(layout.vmsd, section.body)
         if section.body_end <= section.body:
             return []
         return [
@@ -427,8 +428,45 @@ class Capture:
                 return layout
         return None
 
-    def _decoder(self, section: Section, inferred: bool) -> VmstateDecoder:
-        return VmstateDecoder(self._reader(section), section.body_end, inferred=inferred)
+    def _layout(self, section: Section) -> _Layout | None:
+        """How the body of a FULL section is laid out: as described, or as a built-in layout has it."""
+        described = self.describe(section)
+        if described is not None:
+            return _Layout(described.vmsd, "" if described.legacy else described.vmsd.name, False)
+        inferred = None if self.body_of(section) is not None else self.inferred_layout(section)
+        return None if inferred is None else _Layout(inferred, inferred.name, True)
+
+    def _explain(self, root: Field, section: Section, layout: _Layout | None) -> None:
+        # The tables of explanations are for those who look into a device, not for a listing.
+        from qevm.explain import ExplainContext, explain, target_of, virtual_clock
+
+        clock = target = None
+        timer = self._device_section("timer")
+        if timer is not None:
+            clock = virtual_clock(self._body_fields(timer, self._layout(timer)))
+        cpu = self._device_section("cpu")
+        cpu_layout = None if cpu is None else self._layout(cpu)
+        if cpu_layout is not None:
+            target = target_of(item.name for item in cpu_layout.vmsd.fields)
+        context = ExplainContext(
+            section.idstr or "",
+            self.source.read,
+            section.instance_id or 0,
+            "" if layout is None else layout.name,
+            section.version_id,
+            clock,
+            target or "",
+        )
+        explain(root, context)
+
+    def _device_section(self, idstr: str) -> Section | None:
+        device = self.index.device(idstr, 0)
+        if device is not None and len(device.sections):
+            return self.index[device.sections[0]]
+        for number, item in enumerate(self._located):
+            if item.device.name == idstr:
+                return self._located_section(number)
+        return None
 
     def _reader(self, section: Section) -> _BodyReader:
         return _BodyReader(self.source, section.body, section.body_end)
@@ -478,14 +516,13 @@ class Capture:
                 else:
                     result[key] = ""
                 continue
-            described = self.describe(section)
-            vmsd = described.vmsd if described is not None else self.inferred_layout(section)
-            if vmsd is None:
+            layout = self._layout(section)
+            if layout is None:
                 data = self.source.read(section.body, section.body_end - section.body)
                 result[key] = {"data": data.hex(" ")}
             else:
                 read = self._reader(section)
-                result[key] = device_state(vmsd, read, section.body, section.body_end)
+                result[key] = device_state(layout.vmsd, read, section.body, section.body_end)
         return result
 
     def close(self) -> None:
@@ -494,6 +531,15 @@ class Capture:
             self.opened.close()
         else:
             self.source.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """A body's layout, the vmsd name that explanations go by, and whether it was inferred."""
+
+    vmsd: Vmsd
+    name: str
+    inferred: bool
 
 
 class _BodyReader:
