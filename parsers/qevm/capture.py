@@ -222,13 +222,21 @@ class Capture:
             pass
 
     def _described_wrongly(self) -> bool:
-        """The tail's description was that of another stream behind this one: walk again with the right
-        one.  True when the walk was begun anew."""
+        """The tail's description was not this stream's: walk again with the right one, or without.
+
+        It is that of another stream behind this one, or lies in guest memory (§4.2).  True when the walk was
+        begun anew.
+        """
         right = self._walker.state.found
         used = self._found
-        if right is None or used is None or right.offset == used.offset:
+        if right is None or used is None:
             return False
-        if right.description.devices == used.description.devices:
+        if right.offset == used.offset:
+            row = self.index.at(used.offset)
+            if row is None or not self.index[row].kind.of_device:
+                return False
+            right = None
+        elif right.description.devices == used.description.devices:
             return False
         self._restart(right)
         return True

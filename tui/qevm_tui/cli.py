@@ -94,7 +94,7 @@ def _ram(options: argparse.Namespace) -> int:
 def _add(
     sub: argparse._SubParsersAction[_Parser], demo: bool, name: str, handler: Handler, text: str
 ) -> argparse.ArgumentParser:
-    parser = sub.add_parser(name, help=text, description=text)
+    parser = sub.add_parser(name, help=text, description=text, allow_abbrev=False)
     parser.set_defaults(handler=handler)
     if not demo:
         parser.add_argument("capture", metavar="CAPTURE")
