@@ -121,7 +121,7 @@ def add_open_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--snapshot", metavar="ID|TAG", help="an internal snapshot of a qcow2 image")
     group.add_argument("--tmpdir", metavar="DIR", help="where compressed files are unpacked")
     group.add_argument(
-        "--max-unpacked", type=_number, metavar="BYTES", help="give up unpacking beyond this size"
+        "--max-size", type=_number, metavar="BYTES", help="give up unpacking beyond this size"
     )
     group.add_argument(
         "--max-ratio", type=_number, metavar="N", help="give up unpacking beyond N bytes per byte (1000)"
