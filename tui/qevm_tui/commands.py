@@ -32,6 +32,7 @@ def open_capture(options: argparse.Namespace, *, wait: bool = True) -> Capture:
             options.capture,
             stream=options.stream,
             wait=wait,
+            cached=not options.no_cache,
             offset=options.offset,
             snapshot=options.snapshot,
             limits=_limits(options),

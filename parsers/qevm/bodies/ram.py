@@ -57,7 +57,8 @@ class RamBody:
     behind), ``runs`` the index of page records, ``gaps`` the damaged places, ``flushes`` the offsets of
     MULTIFD_FLUSH records and ``flush_runs`` how many runs stood before each, ``cut_at`` the offset where the
     data ended inside a record, None when they did not, ``cut_page`` (block number, address) of the page that was
-    in it.  ``ended``: the END section was read.
+    in it.  ``ended``: the END section was read.  ``ends`` alternates the source offset of a body that was
+    scanned and that of its end.
     """
 
     empty_body = b"\0\0\0\0\0\0\0\x10"
@@ -75,6 +76,7 @@ class RamBody:
         self.cut_at: int | None = None
         self.cut_page: tuple[int, int] | None = None
         self.ended = False
+        self.ends = array("Q")
         self._problems: list[Problem] = []
         self._problem_count = 0
         self._by_name: dict[bytes, RamBlock] = {}
@@ -94,6 +96,8 @@ class RamBody:
 
     def scan(self, cursor: Cursor, kind: SectionKind, row: int) -> Iterator[None]:
         """Move ``cursor`` behind the EOS record of one section's body (stream-format §5.1)."""
+        if kind is not SectionKind.START and self._skip_remembered(cursor, kind):
+            return
         self._kind = kind
         self._row = row
         self._body = cursor.position
@@ -124,9 +128,29 @@ class RamBody:
             raise
         finally:
             cursor.window = window
+        self.ends.extend((self._body, cursor.position))
         if kind is SectionKind.END:
             self.ended = True
             self._check_pages()
+
+    def _skip_remembered(self, cursor: Cursor, kind: SectionKind) -> bool:
+        """Move over a body that an earlier walk of the same capture read (see ``qevm.cache``)."""
+        remembered = self.facts.remembered_ram
+        end = None if remembered is None else remembered.ends.get(cursor.position)
+        if remembered is None or end is None:
+            return False
+        if self.runs is not remembered.runs:
+            self.runs = remembered.runs
+            self.flushes, self.flush_runs = remembered.flushes, remembered.flush_runs
+            self._page_size = self.facts.page_size = remembered.page_size
+        cursor.skip(end - cursor.position)
+        self.ended = self.ended or kind is SectionKind.END
+        return True
+
+    @property
+    def rememberable(self) -> bool:
+        """True when all sections were read and nothing was wrong: an index of this chain can be kept."""
+        return self.ended and not self._problem_count and not len(self.gaps) and self.cut_at is None
 
     def fields(self, section: Section) -> list[Field]:
         """The records of one section: block list, counts, runs of pages, EOS."""
