@@ -7,11 +7,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.command import CommandPalette
 from textual.containers import Container
+from textual.geometry import Size
 from textual.message import Message
 
 from qevm.field import Field
@@ -129,15 +130,15 @@ class QevmApp(App[None]):
         if self._walk_wanted and not self.capture.complete:
             self.call_after_refresh(self.start_walk)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         # What a terminal shows after a change of size is its own affair.
         self._forget_terminal()
         if self.tree_pane.is_mounted:
-            self._arrange()
+            self._arrange(event.size)
 
-    def _arrange(self) -> None:
-        """Give the panes their sizes."""
-        width, height = self.size
+    def _arrange(self, size: Size | None = None) -> None:
+        """Give the panes their sizes on a screen of ``size`` (default: what it is now)."""
+        width, height = size or self.size
         stacked = self.sizes.stacked(width)
         digits = self.hex_pane.digits
         shown = {name: self.zoomed in ("", name) for name in PANES}
