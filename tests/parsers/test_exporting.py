@@ -76,6 +76,15 @@ def test_a_byte_range_is_the_slice_of_the_file(data: st.DataObject):
     capture.close()
 
 
+def test_a_last_line_of_one_blank_restores_too(capture_path, tmp_path: Path):
+    path = tmp_path / "padded.bin"
+    path.write_bytes(capture_path("none-machine").read_bytes() + b" ")
+    capture = Capture.open(path)
+    end = path.stat().st_size
+    text = b"".join(blocks(capture, (end - 17, end), Format.HEX)).decode("ascii")
+    assert hexdump.restore(text) == path.read_bytes()[-17:]
+
+
 def test_json_is_one_object_or_a_list_of_them(microvm: Capture):
     one = json.loads(b"".join(blocks(microvm, microvm.find("cpu"), Format.JSON)))
     assert (one["kind"], one["idstr"]) == ("FULL", "cpu")
@@ -184,7 +193,7 @@ def test_a_name_from_a_capture_is_one_harmless_file_name(idstr: str):
     name = safe_name(idstr)
     assert name
     assert len(name) <= 120
-    assert not name.startswith((".", "~"))
+    assert not name.startswith((".", "-", "~"))
     assert all(c.isascii() and (c.isalnum() or c in "._@+=-") for c in name)
     assert Path(name).name == name
 
@@ -205,7 +214,7 @@ def test_every_proposed_name_stays_in_its_folder(idstr: str, instance: int, kind
     for chain in (False, True):
         name = propose_name([section], form, chain=chain)
         assert Path(name).name == name
-        assert not name.startswith((".", "-"))
+        assert not name.startswith((".", "-", "~"))
         assert name.endswith(form.suffix)
         assert len(name.encode()) < 200
 
