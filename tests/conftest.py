@@ -41,7 +41,7 @@ def walked(capture_path: Callable[[str], Path]) -> Iterator[Callable[[str], Capt
     opened: list[Capture] = []
 
     def walk(name: str) -> Capture:
-        capture = Capture.open(capture_path(name), offset=examples.example(name).stream_offset)
+        capture = Capture.open(capture_path(name), **examples.example(name).options)
         opened.append(capture)
         capture.walk_all()
         return capture
@@ -88,13 +88,13 @@ def run_qevm(qevm_command: list[str], tmp_path: Path) -> Callable[..., subproces
 def streamed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Example, Capture]]:
-    """Each plain stream that there is, walked, with what others said about it.
+    """Each stream that there is, walked, with what others said about it.
 
     One is unpacked at a time: pytest groups the tests of a module by this fixture.
     """
     one: Example = request.param
     path = one.unpack(tmp_path_factory.mktemp("stream"))
-    capture = Capture.open(path, offset=one.stream_offset)
+    capture = Capture.open(path, **one.options)
     capture.walk_all()
     yield one, capture
     capture.close()
@@ -103,5 +103,5 @@ def streamed(
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "streamed" in metafunc.fixturenames:
-        found = [one for one in examples.committed() + examples.only_shared() if one.is_plain]
-        metafunc.parametrize("streamed", found, ids=[one.name for one in found], indirect=True)
+        found = examples.streams(examples.committed() + examples.only_shared())
+        metafunc.parametrize("streamed", found, ids=[one.id for one in found], indirect=True)

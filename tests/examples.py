@@ -19,9 +19,6 @@ else:
 REPOSITORY = Path(__file__).resolve().parent.parent
 COMMITTED = REPOSITORY / "tests" / "captures"
 
-# Packed, or with a table of its own: read through qevm.containers, and tested there.
-WRAPPED = {"gzip", "xz", "zstd", "lzop", "qcow2"}
-
 
 def shared_folder() -> Path | None:
     """The full set of captures: ``../shared/captures``, or what QEVM_CAPTURES names; None without them."""
@@ -34,33 +31,50 @@ def shared_folder() -> Path | None:
 
 @dataclass(frozen=True)
 class Example:
-    """One capture with its manifest, packed in a folder."""
+    """One capture with its manifest, packed in a folder; of an image with snapshots one of them."""
 
     name: str
     folder: Path
+    snapshot: str = ""
+
+    @property
+    def id(self) -> str:
+        """The name of the file, and of the snapshot."""
+        return f"{self.name}.{self.snapshot}" if self.snapshot else self.name
 
     @functools.cached_property
     def manifest(self) -> dict[str, Any]:
         """What QEMU and the independent walker said (see tests/captures/README.md)."""
-        return json.loads((self.folder / f"{self.name}.json").read_text())
+        whole = json.loads((self.folder / f"{self.name}.json").read_text())
+        return whole | whole["snapshots"][self.snapshot] if self.snapshot else whole
+
+    @property
+    def snapshots(self) -> list[str]:
+        """The names of the snapshots in the file."""
+        return list(self.manifest.get("snapshots", {}))
 
     @property
     def analyzed(self) -> dict[str, Any] | None:
         """The output of QEMU's script; None where the script failed."""
-        packed = self.folder / f"{self.name}.analyze.json.zst"
+        packed = self.folder / f"{self.id}.analyze.json.zst"
         return json.loads(zstd.decompress(packed.read_bytes())) if packed.exists() else None
 
     @property
-    def stream_offset(self) -> int:
-        """Where "QEVM" is in the file."""
-        return int(self.manifest["stream_offset"])
+    def stream_size(self) -> int | None:
+        """Bytes of the stream from "QEVM" to its end, where the manifest tells."""
+        if "stream_size" in self.manifest:
+            return int(self.manifest["stream_size"])
+        bare = "container" not in self.manifest
+        return self.manifest["file_size"] - self.manifest["stream_offset"] if bare else None
 
     @property
-    def is_plain(self) -> bool:
-        """The stream lies in the file as it is, perhaps behind something else."""
-        container = self.manifest.get("container")
-        packed = self.manifest.get("libvirt", {}).get("format") in ("gzip", "bzip2", "zstd", "xz", "lzop", 1)
-        return container not in WRAPPED and not packed
+    def options(self) -> dict[str, Any]:
+        """What must be said to open it: a snapshot, or an offset that nothing in the file tells."""
+        if self.snapshot:
+            return {"snapshot": self.snapshot}
+        if "container" not in self.manifest and self.manifest["stream_offset"]:
+            return {"offset": self.manifest["stream_offset"]}
+        return {}
 
     def unpack(self, folder: Path) -> Path:
         """The capture as a file in ``folder``.  Runs of zeros become holes."""
@@ -99,6 +113,11 @@ def only_shared() -> list[Example]:
     folder = shared_folder()
     here = {example.name for example in committed()}
     return [] if folder is None else [example for example in _in(folder) if example.name not in here]
+
+
+def streams(examples: list[Example]) -> list[Example]:
+    """Each stream of these captures: an image with snapshots gives one for each."""
+    return [Example(one.name, one.folder, snapshot) for one in examples for snapshot in one.snapshots or [""]]
 
 
 def example(name: str) -> Example:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
 from qevm import safetext
@@ -27,9 +28,9 @@ from qevm.facts import StreamFacts
 from qevm.field import Field, Role
 from qevm.index import SectionIndex
 from qevm.layout import FileHeader, Footer, PartHeader, StartHeader, fields_of
-from qevm.problems import NoSuchSection, Problem, Severity
+from qevm.problems import NoSuchSection, Problem, Severity, SourceError
 from qevm.section import Confidence, Section, SectionKind
-from qevm.source import Source, SubSource
+from qevm.source import FileSource, Source, SubSource
 from qevm.tail import FoundDescription, LocatedSection, find_description, locate_devices
 from qevm.vmdesc import Description, DeviceDescription, Vmsd
 from qevm.vmstate import VmstateDecoder
@@ -69,6 +70,8 @@ class Capture:
         self.opened = opened
         self.follow = False
         """Go on when the walk has reached the end of a file that is still being written."""
+        self.cached = False
+        """Keep and use the index of large captures in the user's cache directory."""
         self.generation = 0
         """Raised when the walk began anew: rows that were read before are void."""
         detect.check_header(source, base)
@@ -81,6 +84,7 @@ class Capture:
         *,
         stream: int = 1,
         wait: bool = True,
+        cached: bool = False,
         **options: Unpack[OpenOptions],
     ) -> Capture:
         """Open a file, ``-`` for standard input, or a URL, through whatever is wrapped round the stream.
@@ -97,6 +101,7 @@ class Capture:
             capture = cls(found.source, found.base, name, opened=opened)
             for number in range(2, stream + 1):
                 capture = capture._next_stream(number)
+            capture.cached = cached
         except BaseException:
             opened.close()
             raise
@@ -121,6 +126,7 @@ class Capture:
         self.index = SectionIndex()
         self.problems: list[Problem] = []
         self.complete = False
+        self._failed: SourceError | None = None
         self._found = found
         self._located: list[LocatedSection] = []
         if found is not None:
@@ -189,16 +195,51 @@ class Capture:
         grows, what is there is walked, and walked anew when there is much more (``generation`` tells).
         Raises SourceError when the file changed under it.
         """
+        self._recall()
         while not self.complete:
+            if self._failed is not None:
+                raise self._failed
             try:
                 offset = next(self._walk)
+            except SourceError as error:
+                self._failed = error
+                raise
             except StopIteration:
                 if self._partial():
                     yield from self._await_more()
                 elif not self._described_wrongly():
                     self.complete = True
+                    self._remember()
                 continue
             yield offset
+
+    def _cache_key(self) -> str | None:
+        if not self.cached or not isinstance(self.source, FileSource):
+            return None
+        from qevm import cache
+
+        return cache.key_of(self.source, self.base)
+
+    def _recall(self) -> None:
+        """Before the first step of a walk: is the page index of this capture kept?"""
+        if self.walked > self.base or self.facts.remembered_ram is not None:
+            return
+        key = self._cache_key()
+        if key is not None:
+            from qevm import cache
+
+            self.facts.remembered_ram = cache.load(key)
+
+    def _remember(self) -> None:
+        """After the last step: keep the page index of a large capture that is sound."""
+        if self.facts.remembered_ram is not None:
+            return
+        rams = [body for body in self._walker.state.bodies.values() if isinstance(body, RamBody)]
+        key = self._cache_key() if len(rams) == 1 and rams[0].rememberable else None
+        if key is not None:
+            from qevm import cache
+
+            cache.store(key, rams[0], rams[0].ends)
 
     def _partial(self) -> bool:
         return self.facts.source is not self.source or (self.follow and not self.finished)
@@ -221,13 +262,21 @@ class Capture:
             pass
 
     def _described_wrongly(self) -> bool:
-        """The tail's description was that of another stream behind this one: walk again with the right
-        one.  True when the walk was begun anew."""
+        """The tail's description was not this stream's: walk again with the right one, or without.
+
+        It is that of another stream behind this one, or lies in guest memory (§4.2).  True when the walk was
+        begun anew.
+        """
         right = self._walker.state.found
         used = self._found
-        if right is None or used is None or right.offset == used.offset:
+        if right is None or used is None:
             return False
-        if right.description.devices == used.description.devices:
+        if right.offset == used.offset:
+            row = self.index.at(used.offset)
+            if row is None or not self.index[row].kind.of_device:
+                return False
+            right = None
+        elif right.description.devices == used.description.devices:
             return False
         self._restart(right)
         return True
@@ -360,13 +409,15 @@ class Capture:
                 )
             ]
         else:
-            root.children = self._device_fields(section)
+            layout = self._layout(section)
+            root.children = self._device_fields(section, layout)
+            self._explain(root, section, layout)
         return root
 
     def _describe_configuration(self) -> Vmsd | None:
         return self.description.configuration if self.description else None
 
-    def _device_fields(self, section: Section) -> list[Field]:
+    def _device_fields(self, section: Section, layout: _Layout | None) -> list[Field]:
         data = self.source.read(section.offset, section.body - section.offset)
         started = section.kind in (SectionKind.START, SectionKind.FULL)
         header = Field(
@@ -377,7 +428,7 @@ class Capture:
             children=fields_of(StartHeader if started else PartHeader, data, section.offset, Role.HEADER),
             role=Role.HEADER,
         )
-        fields = [header, *self._body_fields(section)]
+        fields = [header, *self._body_fields(section, layout)]
         if section.has_footer:
             tail = self.source.read(section.body_end, section.end - section.body_end)
             fields.append(
@@ -392,16 +443,14 @@ class Capture:
             )
         return fields
 
-    def _body_fields(self, section: Section) -> list[Field]:
+    def _body_fields(self, section: Section, layout: _Layout | None) -> list[Field]:
         body = self.body_of(section)
         if body is not None:
             return body.fields(section)
-        described = self.describe(section)
-        if described is not None:
-            return self._decoder(section, False).body(described.vmsd, section.body)
-        layout = self.inferred_layout(section)
         if layout is not None:
-            return self._decoder(section, True).body(layout, section.body)
+            read = self._reader(section)
+            decoder = VmstateDecoder(read, section.body_end, inferred=layout.inferred)
+            return decoder.body(layout.vmsd, section.body)
         if section.body_end <= section.body:
             return []
         return [
@@ -427,8 +476,45 @@ class Capture:
                 return layout
         return None
 
-    def _decoder(self, section: Section, inferred: bool) -> VmstateDecoder:
-        return VmstateDecoder(self._reader(section), section.body_end, inferred=inferred)
+    def _layout(self, section: Section) -> _Layout | None:
+        """How the body of a FULL section is laid out: as described, or as a built-in layout has it."""
+        described = self.describe(section)
+        if described is not None:
+            return _Layout(described.vmsd, "" if described.legacy else described.vmsd.name, False)
+        inferred = None if self.body_of(section) is not None else self.inferred_layout(section)
+        return None if inferred is None else _Layout(inferred, inferred.name, True)
+
+    def _explain(self, root: Field, section: Section, layout: _Layout | None) -> None:
+        # The tables of explanations are for those who look into a device, not for a listing.
+        from qevm.explain import ExplainContext, explain, target_of, virtual_clock
+
+        clock = target = None
+        timer = self._device_section("timer")
+        if timer is not None:
+            clock = virtual_clock(self._body_fields(timer, self._layout(timer)))
+        cpu = self._device_section("cpu")
+        cpu_layout = None if cpu is None else self._layout(cpu)
+        if cpu_layout is not None:
+            target = target_of(item.name for item in cpu_layout.vmsd.fields)
+        context = ExplainContext(
+            section.idstr or "",
+            self.source.read,
+            section.instance_id or 0,
+            "" if layout is None else layout.name,
+            section.version_id,
+            clock,
+            target or "",
+        )
+        explain(root, context)
+
+    def _device_section(self, idstr: str) -> Section | None:
+        device = self.index.device(idstr, 0)
+        if device is not None and len(device.sections):
+            return self.index[device.sections[0]]
+        for number, item in enumerate(self._located):
+            if item.device.name == idstr:
+                return self._located_section(number)
+        return None
 
     def _reader(self, section: Section) -> _BodyReader:
         return _BodyReader(self.source, section.body, section.body_end)
@@ -478,14 +564,13 @@ class Capture:
                 else:
                     result[key] = ""
                 continue
-            described = self.describe(section)
-            vmsd = described.vmsd if described is not None else self.inferred_layout(section)
-            if vmsd is None:
+            layout = self._layout(section)
+            if layout is None:
                 data = self.source.read(section.body, section.body_end - section.body)
                 result[key] = {"data": data.hex(" ")}
             else:
                 read = self._reader(section)
-                result[key] = device_state(vmsd, read, section.body, section.body_end)
+                result[key] = device_state(layout.vmsd, read, section.body, section.body_end)
         return result
 
     def close(self) -> None:
@@ -494,6 +579,15 @@ class Capture:
             self.opened.close()
         else:
             self.source.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """A body's layout, the vmsd name that explanations go by, and whether it was inferred."""
+
+    vmsd: Vmsd
+    name: str
+    inferred: bool
 
 
 class _BodyReader:

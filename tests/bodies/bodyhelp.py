@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-import zstandard
+from examples import zstd
 
 from qevm.bodies.protocol import BadBody, Body
 from qevm.capture import Capture
@@ -26,7 +26,7 @@ def capture_bytes(name: str) -> bytes:
     if plain.exists():
         return plain.read_bytes()
     packed = (CAPTURES / f"{name}.bin.zst").read_bytes()
-    return zstandard.ZstdDecompressor().decompress(packed, max_output_size=1 << 27)
+    return zstd.decompress(packed)
 
 
 @cache

@@ -111,7 +111,12 @@ def main(source: Path) -> None:
     for name, why in PICKED.items():
         manifest = trimmed(json.loads((source / f"{name}.json").read_text()))
         (HERE / f"{name}.json").write_text(json.dumps(manifest, indent=1) + "\n")
-        for pattern in (f"{name}.bin.zst", f"{name}.ch*.bin.zst", f"{name}.analyze.json.zst"):
+        for pattern in (
+            f"{name}.bin.zst",
+            f"{name}.ch*.bin.zst",
+            f"{name}.analyze.json.zst",
+            f"{name}.*.analyze.json.zst",
+        ):
             for file in source.glob(pattern):
                 shutil.copyfile(file, HERE / file.name)
         rows.append(
