@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from qevm.explain import (
     acpi,
+    arm_devices,
     chardev,
+    cpu_arm,
     cpu_x86,
     display,
     net,
@@ -24,6 +26,8 @@ from qevm.field import Field, LazyFields
 _MODULES: tuple[tuple[Struct, ...], ...] = (
     pci.STRUCTS,
     cpu_x86.STRUCTS,
+    cpu_arm.STRUCTS,
+    arm_devices.STRUCTS,
     system.STRUCTS,
     pc_interrupts.STRUCTS,
     pc_timers.STRUCTS,
