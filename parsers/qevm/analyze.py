@@ -13,8 +13,19 @@ from qevm.vmdesc import VmField, Vmsd
 
 Read = Callable[[int, int], bytes]
 
-_SIGNED = frozenset({"int8", "int16", "int32", "int32 equal", "int32 le", "int64", "int64 equal",
-                     "uint8 equal", "uint16 equal"})
+_SIGNED = frozenset(
+    {
+        "int8",
+        "int16",
+        "int32",
+        "int32 equal",
+        "int32 le",
+        "int64",
+        "int64 equal",
+        "uint8 equal",
+        "uint16 equal",
+    }
+)
 _UNSIGNED = frozenset({"uint8", "uint16", "uint32", "uint32 equal", "uint64"})
 
 
@@ -75,9 +86,7 @@ class _Decoder:
 
     def _value(self, entry: VmField, offset: int) -> object:
         if entry.type == "struct" and entry.struct is not None:
-            return _Decoder(self._read, min(self._end, offset + entry.size)).vmsd(
-                entry.struct, offset
-            )[0]
+            return _Decoder(self._read, min(self._end, offset + entry.size)).vmsd(entry.struct, offset)[0]
         data = self._bytes(offset, entry.size)
         if entry.type in _SIGNED or entry.type in _UNSIGNED:
             value = int.from_bytes(data, "big", signed=entry.type in _SIGNED)

@@ -18,13 +18,15 @@ class Truncated(Exception):
     """The data ends inside something.  Caught inside the parser, never seen by a caller.
 
     ``offset`` is where the thing begins, ``needed`` how many bytes it has, ``left`` how many there are.
+    ``message`` is a sentence for the user from somebody who knows what was cut, else empty.
     """
 
-    def __init__(self, offset: int, needed: int, left: int) -> None:
+    def __init__(self, offset: int, needed: int, left: int, message: str = "") -> None:
         super().__init__(offset, needed, left)
         self.offset = offset
         self.needed = needed
         self.left = left
+        self.message = message
 
 
 class Cursor:
@@ -53,7 +55,7 @@ class Cursor:
         Raises Truncated when they are not all there.
         """
         index = self.position - self._base
-        if 0 <= index and index + length <= len(self._data) and length <= self.limit - self.position:
+        if index >= 0 and index + length <= len(self._data) and length <= self.limit - self.position:
             return self._data, index
         left = self.limit - self.position
         if length > left:
@@ -106,21 +108,25 @@ class Cursor:
         self.position += length
 
     def u8(self) -> int:
+        """One byte.  Raises Truncated."""
         data, index = self.at(1)
         self.position += 1
         return data[index]
 
     def be16(self) -> int:
+        """Two bytes, big-endian.  Raises Truncated."""
         data, index = self.at(2)
         self.position += 2
         return int(_U16(data, index)[0])
 
     def be32(self) -> int:
+        """Four bytes, big-endian.  Raises Truncated."""
         data, index = self.at(4)
         self.position += 4
         return int(_U32(data, index)[0])
 
     def be64(self) -> int:
+        """Eight bytes, big-endian.  Raises Truncated."""
         data, index = self.at(8)
         self.position += 8
         return int(_U64(data, index)[0])

@@ -105,11 +105,11 @@ def _covering(children: Sequence[Field], offset: int) -> Field | None:
         return children.covering(offset)
     found = None
     for item in children:
-        # The bits of a register all cover its bytes: an offset cannot choose among them.
-        if item.bits is None and item.size and item.offset <= offset < item.end:
-            # Explanations overlap what they explain: the smallest range says the most.
-            if found is None or item.size < found.size:
-                found = item
+        covers = item.bits is None and item.size and item.offset <= offset < item.end
+        # Explanations overlap what they explain: the smallest range says the most.  The bits of a
+        # register all cover its bytes: an offset cannot choose among them.
+        if covers and (found is None or item.size < found.size):
+            found = item
     return found
 
 
@@ -153,6 +153,15 @@ class LazyFields(Sequence[Field]):
                 self._kept.clear()
             kept = self._kept[index] = self._make(index)
         return kept
+
+    @property
+    def locates(self) -> bool:
+        """True when an offset is found without making the fields."""
+        return self._locate is not None
+
+    def number_at(self, offset: int) -> int | None:
+        """The number of the field that covers ``offset``; None where there is none or none can be told."""
+        return None if self._locate is None else self._locate(offset)
 
     def mapped(self, change: Callable[[int, Field], Field]) -> LazyFields:
         """The same run with each field passed through ``change(number, field)`` when it is made."""

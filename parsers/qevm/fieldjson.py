@@ -39,7 +39,10 @@ def _value(field: Field) -> object:
 
 def _members(field: Field) -> dict[str, object]:
     members: dict[str, object] = {
-        "name": field.name, "offset": field.offset, "size": field.size, "type": field.type,
+        "name": field.name,
+        "offset": field.offset,
+        "size": field.size,
+        "type": field.type,
     }
     if field.value is not None:
         members["value"] = _value(field)

@@ -114,9 +114,7 @@ class SectionIndex:
         self._count = number + 1
         return number
 
-    def finish(
-        self, number: int, body_end: int, end: int, confidence: Confidence | None = None
-    ) -> None:
+    def finish(self, number: int, body_end: int, end: int, confidence: Confidence | None = None) -> None:
         """Set the extent of a row that was appended before its end was known (an open body)."""
         device_number = self.device_numbers[number]
         if device_number != _NONE:
@@ -131,9 +129,7 @@ class SectionIndex:
     ) -> int:
         """Make a new device (a START or FULL header was read) and return its number."""
         number = len(self.devices)
-        self.devices.append(
-            Device(number, section_id, idstr, instance_id, version_id, iterative)
-        )
+        self.devices.append(Device(number, section_id, idstr, instance_id, version_id, iterative))
         self._by_name.setdefault((idstr, instance_id), number)
         return number
 

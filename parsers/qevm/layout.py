@@ -10,11 +10,12 @@ from __future__ import annotations
 import enum
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import construct as c
 from construct import Bytes, Const, Int8ub, Int16ub, Int32ub, Int64ub, Prefixed, Struct, this
 
-from qevm.field import Field, Role
+from qevm.field import Field, Role, Value
 
 MAGIC = b"QEVM"
 VERSION = 3
@@ -183,6 +184,29 @@ XbzrleHeader = Struct("encoding" / Const(1, Int8ub), "length" / Int16ub)
 CompressHeader = Struct("length" / Int32ub)
 """Behind the be64 (and name) of a COMPRESS_PAGE record; a zlib stream of that length follows (§5.6)."""
 
+MultifdGreeting = Struct(
+    "magic" / Int32ub,
+    "version" / Int32ub,
+    "uuid" / Bytes(16),
+    "channel" / Int8ub,
+    "reserved" / Bytes(39),
+)
+"""The first 64 bytes of a multifd page channel (§6)."""
+
+MultifdPacket = Struct(
+    "magic" / Int32ub,
+    "version" / Int32ub,
+    "flags" / Int32ub,
+    "pages_alloc" / Int32ub,
+    "normal_pages" / Int32ub,
+    "next_packet_size" / Int32ub,
+    "packet_num" / Int64ub,
+    "zero_pages" / Int32ub,
+    "reserved" / Bytes(28),
+    "block" / Bytes(256),
+)
+"""Head of a multifd packet (§6); be64 addresses of normal and then zero pages follow."""
+
 _TYPE_NAMES = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
 
 _ROLES = {
@@ -206,7 +230,7 @@ def fields_of(record: Struct, data: bytes, offset: int, role: Role | None = None
 
 def _parse_fields(record: Struct, data: bytes, offset: int, role: Role | None) -> Iterator[Field]:
     stream = io.BytesIO(data)
-    seen: dict[str, object] = {}
+    seen: dict[str, Any] = {}
     for part in record.subcons:
         start = stream.tell()
         try:
@@ -216,10 +240,8 @@ def _parse_fields(record: Struct, data: bytes, offset: int, role: Role | None) -
         size = stream.tell() - start
         name = str(part.name)
         seen[name] = value
-        if isinstance(value, bytes):
-            kind, shown = "buffer", bytes(value)
-        else:
-            kind, shown = _TYPE_NAMES.get(size, "buffer"), int(value)  # type: ignore[call-overload]
+        kind = "buffer" if isinstance(value, bytes) else _TYPE_NAMES.get(size, "buffer")
+        shown: Value = bytes(value) if isinstance(value, bytes) else int(value)
         if name.endswith("_length") or name == "length":
             default = Role.LENGTH
         else:

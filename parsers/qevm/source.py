@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -49,14 +50,17 @@ class BytesSource:
 
     @property
     def size(self) -> int:
+        """Bytes there are now."""
         return len(self._data)
 
     def read(self, offset: int, length: int) -> bytes:
+        """See :meth:`Source.read`."""
         if offset < 0 or length <= 0:
             return b""
         return self._data[offset : offset + length]
 
     def close(self) -> None:
+        """See :meth:`Source.close`."""
         self._data = b""
 
 
@@ -89,6 +93,7 @@ class FileSource:
 
     @property
     def size(self) -> int:
+        """Bytes there are now."""
         return self._size
 
     def refresh(self) -> int:
@@ -102,6 +107,7 @@ class FileSource:
         return self._fd
 
     def read(self, offset: int, length: int) -> bytes:
+        """See :meth:`Source.read`."""
         if offset < 0 or length <= 0 or offset >= self._size:
             return b""
         length = min(length, self._size - offset)
@@ -122,7 +128,20 @@ class FileSource:
             ) from error
         return data
 
+    def readv(self, offset: int, buffers: Sequence[memoryview]) -> int:
+        """Fill ``buffers`` one behind the other with the bytes from ``offset`` on; how many bytes that were.
+
+        Fewer at the end of the file.  Raises SourceError.  Not every source can do this.
+        """
+        try:
+            return os.preadv(self._fd, buffers, offset)
+        except OSError as error:
+            raise SourceError(
+                f"{self.name}: cannot read at 0x{offset:x}: {error.strerror or error}"
+            ) from error
+
     def close(self) -> None:
+        """See :meth:`Source.close`."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -139,13 +158,16 @@ class SubSource:
 
     @property
     def size(self) -> int:
+        """Bytes of the window that are there."""
         there = max(0, self.outer.size - self.base)
         return there if self._length is None else min(self._length, there)
 
     def read(self, offset: int, length: int) -> bytes:
+        """See :meth:`Source.read`."""
         if offset < 0:
             return b""
         return self.outer.read(self.base + offset, min(length, self.size - offset))
 
     def close(self) -> None:
+        """See :meth:`Source.close`."""
         self.outer.close()

@@ -1,4 +1,4 @@
-"""The description at the end of the file, and the device sections located from it (stream-format §4.2, §4.10).
+"""The description at the end of the file, and the devices located from it (stream-format §4.2, §4.10).
 
 Nothing of RAM is read: a few hundred KB at the end tell where every device of a 100 GB capture lies.
 """
@@ -16,8 +16,8 @@ _FIRST_WINDOW = 64 << 10
 _LAST_WINDOW = 64 << 20
 _SECTION_SEARCH = 1 << 20
 
-# EOF byte, 06, any length, then the first key that QEMU writes: for descriptions that are cut off or followed by
-# something else, where the cheap test (length reaches exactly the end of the data) cannot work.
+# EOF byte, 06, any length, then the first key that QEMU writes: for descriptions that are cut off or
+# followed by something else, where the cheap test (length reaches exactly the end of the data) cannot work.
 _START = re.compile(
     rb"\x00\x06(....)(?=\{\s*\"(?:configuration|page_size|devices|vmschkmachine)\")", re.DOTALL
 )
@@ -28,7 +28,7 @@ class FoundDescription:
     """A description and where the search found it.
 
     ``offset`` is that of the ``06`` byte; ``trailing`` the number of bytes behind the JSON;
-    ``problem`` says what is wrong with it ("" when it is whole and ends the data).
+    ``problem`` says what is wrong with it ("" when it is whole and ends the data) and ``problem_at`` where.
     """
 
     description: Description
@@ -36,6 +36,7 @@ class FoundDescription:
     end: int
     trailing: int
     problem: str = ""
+    problem_at: int = 0
 
 
 def find_description(source: Source, base: int = 0, end: int | None = None) -> FoundDescription | None:
@@ -83,8 +84,8 @@ def _strict(data: bytes, start: int) -> FoundDescription | None:
 
 def _lenient(data: bytes, start: int) -> FoundDescription | None:
     last = None
-    for last in _START.finditer(data):
-        pass
+    for match in _START.finditer(data):
+        last = match
     if last is None:
         return None
     at = last.start() + 1
@@ -94,46 +95,36 @@ def _lenient(data: bytes, start: int) -> FoundDescription | None:
 
 def read_at(data: bytes, offset: int, length: int) -> FoundDescription | None:
     """The description whose ``06`` byte is ``data[0]`` at ``offset``, however damaged.  None if hopeless."""
-    body = data[5 : 5 + length]
+    rest = data[5:]
+    body = rest[:length]
+    first = offset + 5
+    damage = BadDescription("", len(body))
     if len(body) == length:
         try:
-            description = parse(body, offset)
+            return FoundDescription(parse(body, offset), offset, first + length, len(rest) - length)
+        except BadDescription as error:
+            damage = error
+    # A wrong length field: the JSON itself may be whole.
+    end = _json_end(rest)
+    if end is not None and end != length:
+        try:
+            description = parse(rest[:end], offset)
         except BadDescription:
             pass
         else:
-            return FoundDescription(description, offset, offset + 5 + length, len(data) - 5 - length)
-    rest = data[5:]
+            problem = f"the description announces {length} bytes, its JSON has {end}"
+            return FoundDescription(description, offset, first + end, len(rest) - end, problem, offset + 1)
     try:
-        # A wrong length field: the JSON itself may be whole.
-        end = _json_end(rest)
-        if end is not None:
-            try:
-                description = parse(rest[:end], offset)
-            except BadDescription:
-                pass
-            else:
-                return FoundDescription(
-                    description,
-                    offset,
-                    offset + 5 + end,
-                    len(rest) - end,
-                    f"the description announces {length} bytes, its JSON has {end}",
-                )
         description = parse_partial(rest, offset)
     except BadDescription:
         return None
+    known = f"the fields of {len(description.devices)} devices can be decoded"
     if len(body) < length:
-        problem = f"the description announces {length} bytes, {len(body)} are present"
-    else:
-        problem = "the description is damaged"
-    known = len(description.devices)
-    return FoundDescription(
-        description,
-        offset,
-        min(offset + 5 + length, offset + len(data)),
-        0,
-        f"{problem}: fields of the first {known} devices can be decoded",
-    )
+        problem = f"the description announces {length} bytes, {len(body)} are present: {known}"
+        return FoundDescription(description, offset, first + len(body), 0, problem, first + len(body))
+    problem = f"the description is damaged ({damage}): {known}"
+    at = first + (damage.at or 0)
+    return FoundDescription(description, offset, first + length, len(rest) - length, problem, at)
 
 
 def _json_end(data: bytes) -> int | None:

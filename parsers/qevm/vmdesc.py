@@ -6,6 +6,7 @@ bomb.  Everything is checked here, once, so that the rest does arithmetic on sou
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -23,7 +24,14 @@ LIST_TYPES = frozenset({"qtailq", "qlist", "gtree"})
 
 
 class BadDescription(ValueError):
-    """The JSON is not a description.  ``str()`` says which rule failed."""
+    """The JSON is not a description.  ``str()`` says which rule failed.
+
+    ``at`` is the byte of the JSON where it was found, None where that is not known.
+    """
+
+    def __init__(self, message: str, at: int | None = None) -> None:
+        super().__init__(message)
+        self.at = at
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +79,30 @@ class Vmsd:
             total += 6 + len(sub.name.encode("utf-8", "replace")) + sub.length
         return total
 
+    def inconsistent(self) -> str:
+        """The first struct whose fields do not sum to its size, in words; "" when all do (§4.5)."""
+        for item in self.fields:
+            if item.struct is None or item.hides_null_pointers or item.struct.lies:
+                continue
+            if item.struct.length != item.size and item.struct.fields:
+                return f"{item.name}: its fields sum to {item.struct.length} bytes, its size is {item.size}"
+            inner = item.struct.inconsistent()
+            if inner:
+                return f"{item.name}.{inner}"
+        for sub in self.subsections:
+            inner = sub.inconsistent()
+            if inner:
+                return f"{sub.name}: {inner}"
+        return ""
+
     @property
     def lies(self) -> bool:
         """True when the length cannot be trusted: arrays of pointers with NULLs in old QEMU."""
-        return any(item.hides_null_pointers for item in self.fields) or any(
-            (item.struct is not None and item.struct.lies) for item in self.fields
-        ) or any(sub.lies for sub in self.subsections)
+        return (
+            any(item.hides_null_pointers for item in self.fields)
+            or any((item.struct is not None and item.struct.lies) for item in self.fields)
+            or any(sub.lies for sub in self.subsections)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,21 +166,24 @@ def parse(raw: bytes, offset: int = 0) -> Description:
     try:
         top = _DECODER.decode(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise BadDescription(f"not UTF-8 at byte {error.start} of the JSON") from error
+        raise BadDescription("not UTF-8", error.start) from error
     except RecursionError as error:
         raise BadDescription("nested too deeply") from error
+    except json.JSONDecodeError as error:
+        raise BadDescription(f"not JSON: {error.msg}", error.pos) from error
     except ValueError as error:
         raise BadDescription(f"not JSON: {error}") from error
     return _description(top, offset, len(raw))
 
 
 def parse_partial(raw: bytes, offset: int = 0) -> Description:
-    """What can be read of a description that is cut off or damaged: the devices before the damage.
+    """What can be read of a description that is cut off or damaged: all devices but the damaged ones.
 
-    ``complete`` is False.  Raises BadDescription when not even the first device can be read.
+    ``complete`` is False.  Raises BadDescription when no device can be read.
     """
-    text = raw[:MAX_JSON].decode("utf-8", "replace")
-    start = re.search(r'"devices"\s*:\s*\[', text)
+    # One character a byte: where the damage is not in a name, nothing else matters.
+    text = raw[:MAX_JSON].decode("latin-1")
+    start = _DEVICES.search(text)
     if start is None:
         raise BadDescription("no list of devices before the damage")
     page_size = re.search(r'"page_size"\s*:\s*(\d{1,9})\b', text[: start.start()])
@@ -166,21 +195,12 @@ def parse_partial(raw: bytes, offset: int = 0) -> Description:
             configuration = _vmsd(pairs, "configuration", 0)
         except (ValueError, RecursionError):
             configuration = None
-    devices = []
-    at = start.end()
-    while True:
-        at = _skip(text, at)
-        try:
-            pairs, at = _DECODER.raw_decode(text, at)
-            devices.append(_device(pairs))
-        except (ValueError, RecursionError):
-            break
-        at = _skip(text, at)
-        if text[at : at + 1] != ",":
-            break
-        at += 1
+    devices: list[DeviceDescription] = []
+    at: int | None = start.end()
+    while at is not None:
+        at = _next_device(text, at, devices)
     if not devices:
-        raise BadDescription("no device before the damage")
+        raise BadDescription("no device can be read")
     return Description(
         int(page_size.group(1)) if page_size else None,
         configuration,
@@ -191,10 +211,22 @@ def parse_partial(raw: bytes, offset: int = 0) -> Description:
     )
 
 
-def _skip(text: str, at: int) -> int:
-    while text[at : at + 1].isspace():
-        at += 1
-    return at
+_DEVICES = re.compile(r'"devices"\s*:\s*\[')
+_DEVICE = re.compile(r'\{\s*"name"\s*:\s*"[^"]{1,255}",\s*"instance_id"')
+
+
+def _next_device(text: str, at: int, devices: list[DeviceDescription]) -> int | None:
+    """Read the device that begins at or after ``at``; where to go on, None at the end."""
+    begin = _DEVICE.search(text, at)
+    if begin is None:
+        return None
+    try:
+        pairs, end = _DECODER.raw_decode(text, begin.start())
+    except (ValueError, RecursionError):
+        return begin.end()
+    with contextlib.suppress(BadDescription):
+        devices.append(_device(pairs))
+    return end
 
 
 def _description(top: object, offset: int, size: int) -> Description:
@@ -255,10 +287,7 @@ def _make_vmsd(
         default if name is None else _text(name, "vmsd_name"),
         None if version is None else _number(version, f"version of {default}", 1 << 32),
         tuple(_field(item, depth + 1) for item in _list(fields, f"fields of {default}")),
-        tuple(
-            _vmsd(item, default, depth + 1)
-            for item in _list(subsections, f"subsections of {default}")
-        ),
+        tuple(_vmsd(item, default, depth + 1) for item in _list(subsections, f"subsections of {default}")),
     )
 
 

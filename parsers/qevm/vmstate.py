@@ -60,9 +60,7 @@ class VmstateDecoder:
     ``problem``, and what follows is left out.
     """
 
-    def __init__(
-        self, read: Callable[[int, int], bytes], end: int, *, inferred: bool = False
-    ) -> None:
+    def __init__(self, read: Callable[[int, int], bytes], end: int, *, inferred: bool = False) -> None:
         self._read = read
         self._end = end
         self._inferred = inferred
@@ -122,9 +120,7 @@ class VmstateDecoder:
             position,
         )
 
-    def _fields(
-        self, entries: Sequence[VmField], offset: int, behind: int
-    ) -> tuple[list[Field], int]:
+    def _fields(self, entries: Sequence[VmField], offset: int, behind: int) -> tuple[list[Field], int]:
         fields: list[Field] = []
         position = offset
         left = sum(entry.total for entry in entries)
@@ -187,9 +183,7 @@ class VmstateDecoder:
         def locate(at: int) -> int | None:
             return (at - offset) // size if offset <= at < offset + total else None
 
-        return LazyFields(
-            count, lambda i: self.element(entry, f"[{i}]", offset + i * size), locate
-        )
+        return LazyFields(count, lambda i: self.element(entry, f"[{i}]", offset + i * size), locate)
 
     def _pointer_array(self, entry: VmField, name: str, offset: int, behind: int) -> Field:
         """An array of pointers whose first is NULL, by QEMU 2.9 … 9.2: the description lies (§4.8).
@@ -281,9 +275,7 @@ class VmstateDecoder:
         while position < end:
             marker = self._read(position, 1)
             if marker == b"\0" and position == end - 1:
-                children.append(
-                    Field("end", position, 1, "uint8", 0, "end of list", role=Role.PADDING)
-                )
+                children.append(Field("end", position, 1, "uint8", 0, "end of list", role=Role.PADDING))
                 position += 1
                 break
             if marker != b"\x01" or not entry.inline:

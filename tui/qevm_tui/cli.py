@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import qevm
 from qevm.problems import NeedsChoice, QevmError
@@ -26,55 +26,111 @@ class _Parser(argparse.ArgumentParser):
         self.exit(EXIT_CANNOT, f"qevm: {message} (try {self.prog} --help)\n")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all subcommands.  ``qevm CAPTURE`` without one opens the app."""
+def build_parser(*, demo: bool = False) -> argparse.ArgumentParser:
+    """The parser of all subcommands.  ``qevm CAPTURE`` without one opens the app.
+
+    ``demo``: the arguments hold ``--demo``, so no CAPTURE is among them.
+    """
     parser = _Parser(
         prog="qevm",
+        usage="qevm [--offset N] CAPTURE | qevm --demo | qevm COMMAND CAPTURE ...",
         description="An explorer for QEMU migration streams. Without a command, CAPTURE opens in the app.",
         epilog="A file that is named like a command: write ./ls.",
     )
     parser.add_argument("--version", action="version", version=f"qevm {qevm.__version__}")
-    sub = parser.add_subparsers(dest="command", metavar="COMMAND")
+    sub = parser.add_subparsers(dest="command", metavar="COMMAND", prog="qevm")
 
-    app = _add(sub, "open", commands.open_app, "open CAPTURE in the app (what plain `qevm CAPTURE` does)")
-    app.add_argument("--demo", action="store_true", help="open the small real capture that ships with qevm")
+    add = functools.partial(_add, sub, demo)
 
-    ls = _add(sub, "ls", commands.ls, "one line a section, in stream order")
+    add("open", commands.open_app, "open CAPTURE in the app (what plain `qevm CAPTURE` does)")
+
+    ls = add("ls", commands.ls, "one line a section, in stream order")
     ls.add_argument("--json", action="store_true", help="JSON Lines")
 
-    show = _add(sub, "show", commands.show, "the decoded fields of a section")
+    show = add("show", commands.show, "the decoded fields of a section")
     _add_section(show)
     show.add_argument("--json", action="store_true", help="as JSON")
     show.add_argument("--all", action="store_true", help="every element of long arrays and page runs")
 
-    export = _add(sub, "export", commands.export, "write a section's bytes")
+    export = add("export", commands.export, "write a section's bytes")
     _add_section(export)
     export.add_argument("-o", "--output", required=True, metavar="FILE", help="- is standard output")
     export.add_argument("--format", choices=("raw", "hex", "json"), default="raw")
     export.add_argument("--chain", action="store_true", help="all sections of the section's device")
     export.add_argument("--force", action="store_true", help="overwrite FILE")
 
-    check = _add(sub, "check", commands.check, "walk everything; exit 0 sound, 1 problems, 2 cannot be opened")
+    check = add("check", commands.check, "walk everything; exit 0 sound, 1 problems, 2 cannot be opened")
     check.add_argument("--json", action="store_true", help="JSON Lines, one problem a line")
 
-    _add(sub, "analyze", commands.analyze, "the JSON of QEMU's scripts/analyze-migration.py -d state")
+    ram = add("ram", _ram, "rebuild guest memory: RAM blocks into sparse files")
+    ram.add_argument("--block", metavar="NAME", help="only this RAM block")
+    ram.add_argument("--at", metavar="SECTION", help="as it is after this section (default: at the end)")
+    ram.add_argument(
+        "--channel",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a recorded multifd page channel (repeatable)",
+    )
+    ram.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="DIR_OR_FILE",
+        help="a folder; with --block a file or a folder",
+    )
+    ram.add_argument("--force", action="store_true", help="overwrite files")
+
+    add("analyze", commands.analyze, "the JSON of QEMU's scripts/analyze-migration.py -d state")
     return parser
 
 
+def _ram(options: argparse.Namespace) -> int:
+    from qevm_tui.ram_command import ram
+
+    return ram(options)
+
+
 def _add(
-    sub: argparse._SubParsersAction[argparse.ArgumentParser], name: str, handler: Handler, text: str
+    sub: argparse._SubParsersAction[_Parser], demo: bool, name: str, handler: Handler, text: str
 ) -> argparse.ArgumentParser:
-    parser = sub.add_parser(name, help=text, description=text)
+    parser = sub.add_parser(name, help=text, description=text, allow_abbrev=False)
     parser.set_defaults(handler=handler)
-    parser.add_argument("capture", metavar="CAPTURE")
+    if not demo:
+        parser.add_argument("capture", metavar="CAPTURE")
+    parser.add_argument(
+        "--demo", action="store_true", help="in place of CAPTURE: the small real capture that ships with qevm"
+    )
     add_open_options(parser)
     return parser
 
 
 def add_open_options(parser: argparse.ArgumentParser) -> None:
     """The options that choose a stream inside a file: the same for every subcommand."""
-    parser.add_argument(
+    group = parser.add_argument_group("which stream, and how it is opened")
+    group.add_argument(
         "--offset", type=_number, metavar="N", help="where the stream begins in the file (file:…,offset=N)"
+    )
+    group.add_argument(
+        "--stream",
+        type=_number,
+        metavar="N",
+        default=1,
+        help="the Nth of several streams in one file, from 1",
+    )
+    group.add_argument("--snapshot", metavar="ID|TAG", help="an internal snapshot of a qcow2 image")
+    group.add_argument(
+        "--no-cache", action="store_true", help="neither use nor keep the index of a large capture"
+    )
+    group.add_argument("--tmpdir", metavar="DIR", help="where compressed files are unpacked")
+    group.add_argument(
+        "--max-size", type=_number, metavar="BYTES", help="give up unpacking beyond this size"
+    )
+    group.add_argument(
+        "--max-ratio", type=_number, metavar="N", help="give up unpacking beyond N bytes per byte (1000)"
+    )
+    group.add_argument(
+        "--fill-disk", action="store_true", help="unpack even when less than 1 GiB stays free in DIR"
     )
 
 
@@ -106,7 +162,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_CANNOT
     if arguments[0] not in _COMMANDS and arguments[0] not in ("-h", "--help", "--version"):
         arguments.insert(0, "open")
-    options = build_parser().parse_args(arguments)
+    demo = "--demo" in arguments and (
+        "--" not in arguments or arguments.index("--demo") < arguments.index("--")
+    )
+    options = build_parser(demo=demo).parse_args(arguments)
     try:
         status = options.handler(options)
         sys.stdout.flush()
@@ -130,8 +189,3 @@ def one_line(error: BaseException) -> str:
     from qevm.safetext import safe
 
     return safe(" ".join(str(error).split()) or type(error).__name__)
-
-
-def existing(path: str) -> Path:
-    """A path as given on the command line."""
-    return Path(path)

@@ -6,18 +6,73 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from qevm.capture import Capture
+from qevm.containers import Limits, Progress
 from qevm.index import SectionIndex
-from qevm.problems import NoSuchSection, QevmError, Severity
+from qevm.problems import NoSuchSection, Problem, QevmError, Severity
 from qevm.safetext import safe
 from qevm.section import Confidence, Section, SectionKind
 
 
-def open_capture(options: argparse.Namespace) -> Capture:
-    """The capture that the options name."""
-    return Capture.open(options.capture, offset=options.offset)
+def open_capture(options: argparse.Namespace, *, wait: bool = True) -> Capture:
+    """The capture that the options name.  ``wait`` False: a compressed one is unpacked in the background."""
+    if options.demo:
+        from qevm.demo import demo_capture_path
+
+        with demo_capture_path() as path:
+            capture = Capture.open(path, offset=options.offset)
+        capture.name = path.name
+        return capture
+    shown = _Unpacking() if wait and sys.stderr.isatty() else None
+    try:
+        return Capture.open(
+            options.capture,
+            stream=options.stream,
+            wait=wait,
+            cached=not options.no_cache,
+            offset=options.offset,
+            snapshot=options.snapshot,
+            limits=_limits(options),
+            progress=shown,
+        )
+    finally:
+        if shown is not None:
+            shown.clear()
+
+
+def _limits(options: argparse.Namespace) -> Limits:
+    limits = Limits(tmpdir=options.tmpdir)
+    if options.max_size is not None:
+        limits = replace(limits, max_size=options.max_size)
+    if options.max_ratio is not None:
+        limits = replace(limits, max_ratio=options.max_ratio)
+    if options.fill_disk:
+        limits = replace(limits, reserve=0)
+    return limits
+
+
+class _Unpacking:
+    """One line on the terminal while a compressed file is unpacked."""
+
+    def __init__(self) -> None:
+        self._shown = False
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.seconds < 0.5:
+            return
+        part = "" if progress.fraction is None else f"{progress.fraction:.0%}, "
+        left = "" if progress.remaining is None else f", {progress.remaining:.0f} s left"
+        line = f"unpacking: {part}{progress.bytes_out >> 20:,} MiB{left}"
+        print(f"\r{line:<60}", end="", file=sys.stderr, flush=True)
+        self._shown = True
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            print(f"\r{'':60}\r", end="", file=sys.stderr, flush=True)
 
 
 def ls(options: argparse.Namespace) -> int:
@@ -78,8 +133,10 @@ def section_line(capture: Capture, section: Section) -> str:
         name += f"{'  ' if section.idstr else ''}{text}"
     if section.confidence is not Confidence.EXACT:
         name += f"  ~{section.confidence.label}"
+    # A section that only the tail located has no place in the stream's order yet.
+    number = str(section.index) if section.index >= 0 else "-"
     return (
-        f"{section.index:>6} {section.kind.name:<13} {section_id:>5} {section.offset:>#12x} "
+        f"{number:>6} {section.kind.name:<13} {section_id:>5} {section.offset:>#12x} "
         f"{section.size:>12,}  {name}"
     ).rstrip()
 
@@ -141,18 +198,16 @@ def check(options: argparse.Namespace) -> int:
     capture = open_capture(options)
     capture.walk_all()
     problems = sorted(capture.problems, key=lambda p: p.offset)
+    around = [] if capture.opened is None else capture.opened.problems
+    # A container may be odd and its stream whole: only what costs bytes of the stream makes it unsound.
     bad = [p for p in problems if p.severity is not Severity.NOTE]
+    bad += [p for p in around if p.severity is Severity.ERROR]
     if options.json:
-        for p in problems:
-            print(
-                json.dumps(
-                    {
-                        "offset": p.offset, "severity": p.severity.name.lower(), "section": p.section,
-                        "device": p.device, "message": p.message, "expected": p.expected, "found": p.found,
-                    }
-                )
-            )
+        for where, p in [("container", p) for p in around] + [("stream", p) for p in problems]:
+            print(json.dumps(_problem_row(where, p)))
         return 1 if bad else 0
+    for p in around:
+        print(f"{p.severity.name.lower()}: container: {safe(str(p))}")
     for p in problems:
         print(f"{p.severity.name.lower()}: {safe(str(p))}")
     name = safe(capture.name)
@@ -161,6 +216,19 @@ def check(options: argparse.Namespace) -> int:
         return 1
     print(f"{name}: sound, {len(capture.index)} sections")
     return 0
+
+
+def _problem_row(where: str, problem: Problem) -> dict[str, object]:
+    return {
+        "in": where,
+        "offset": problem.offset,
+        "severity": problem.severity.name.lower(),
+        "section": problem.section,
+        "device": problem.device,
+        "message": problem.message,
+        "expected": problem.expected,
+        "found": problem.found,
+    }
 
 
 def analyze(options: argparse.Namespace) -> int:
@@ -175,7 +243,12 @@ def open_app(options: argparse.Namespace) -> int:
     """``qevm CAPTURE``: the app."""
     if not sys.stdout.isatty():
         raise QevmError("the app needs a terminal; for scripts there are ls, show, export, check, analyze")
-    capture = open_capture(options)
     from qevm_tui.app import run
 
+    capture = open_capture(options, wait=False)
+    if not options.demo and options.capture == "-":
+        from qevm.containers.stdin import keys_from_terminal
+
+        if not keys_from_terminal():
+            raise QevmError("no terminal to read keys from")
     return run(capture)

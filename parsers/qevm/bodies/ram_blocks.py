@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from qevm.bodies.mapped_ram import MappedBlock, read_header
+from qevm.bodies.mapped_ram import HEADER_SIZE, MappedBlock, MappedReader
 from qevm.cursor import Cursor
 from qevm.facts import StreamFacts
 from qevm.problems import Problem
@@ -61,6 +61,8 @@ class BlockListReader:
         self._unit = page_size or MINIMUM_PAGE
         self._has_address = "x-ignore-shared" in facts.capabilities
         self._has_mapped = "mapped-ram" in facts.capabilities
+        self._page_size = page_size
+        self._mapped: MappedReader | None = None
         self.blocks: list[RamBlock] = []
         self.problems: list[Problem] = []
 
@@ -71,6 +73,8 @@ class BlockListReader:
         where the data ends; the entries before that are kept.
         """
         suspects: list[RamBlock] = []
+        if self._has_mapped:
+            self._mapped = MappedReader(cursor.limit, self._page_size, self.problems.append)
         while not self._list_ends(cursor):
             block = self._entry(cursor, total, suspects)
             if block is None:
@@ -133,8 +137,9 @@ class BlockListReader:
                     f"0x{length:x}",
                 )
             )
-        if block.mapped is not None:
-            self._skip_mapped(cursor, block)
+        if self._mapped is not None:
+            block.mapped = self._mapped.read(cursor, block.text, length if block not in suspects else 0)
+            block.size = block.mapped.offset + HEADER_SIZE - offset
         return block
 
     def _extra(self, cursor: Cursor, block: RamBlock) -> None:
@@ -146,16 +151,6 @@ class BlockListReader:
                 block.host_page_size = cursor.be64()
         if self._has_address:
             block.address = cursor.be64()
-        if self._has_mapped:
-            block.mapped = read_header(cursor, block.length or 0)
-
-    def _skip_mapped(self, cursor: Cursor, block: RamBlock) -> None:
-        mapped = block.mapped
-        assert mapped is not None
-        end = mapped.pages_offset + (block.length or 0)
-        if end < cursor.position:
-            return
-        cursor.skip(end - cursor.position)
 
     @staticmethod
     def _good_name(name: bytes, length: int) -> bool:

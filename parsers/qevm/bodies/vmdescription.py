@@ -1,4 +1,4 @@
-"""The VMDESCRIPTION section as Fields: length, then each device's own piece of the JSON (stream-format §4)."""
+"""The VMDESCRIPTION section as Fields: length, then each device's piece of the JSON (stream-format §4)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from qevm.field import Field, Role
 from qevm.layout import VmdescHeader, fields_of
 from qevm.section import Section
 from qevm.source import Source
-from qevm.vmdesc import MAX_JSON, Description
+from qevm.vmdesc import MAX_JSON, Description, DeviceDescription
 
 _DEVICES = re.compile(r'"devices"\s*:\s*\[')
+_DEVICE = re.compile(r'\{\s*"name"\s*:\s*"([^"]*)",\s*"instance_id"\s*:\s*(\d{1,10})\b')
 _SEPARATOR = re.compile(r"[\s,]*")
 
 
@@ -34,17 +35,30 @@ def fields(source: Source, section: Section, description: Description | None) ->
         children.append(_text("rest", section.body + at, raw[at:]))
     result.append(
         Field(
-            "json", section.body, len(raw), "json", children=children, role=Role.TEXT,
-            meaning="" if description is None else f"{len(description.devices)} devices, "
-            f"page size {description.page_size}",
+            "json",
+            section.body,
+            len(raw),
+            "json",
+            children=children,
+            role=Role.TEXT,
+            meaning=""
+            if description is None
+            else f"{len(description.devices)} devices, page size {description.page_size}",
         )
     )
     return result
 
 
-def _devices(
-    text: str, raw: bytes, at: int, base: int, description: Description | None
-) -> list[Field]:
+def offset_of(source: Source, description: Description, device: DeviceDescription) -> int:
+    """Offset of the JSON object that describes ``device``; that of the section when it is not found."""
+    raw = source.read(description.offset + 5, min(description.json_size, MAX_JSON))
+    for found in _DEVICE.finditer(raw.decode("latin-1")):
+        if found.group(1) == device.name and int(found.group(2)) == device.instance_id:
+            return description.offset + 5 + found.start()
+    return description.offset
+
+
+def _devices(text: str, raw: bytes, at: int, base: int, description: Description | None) -> list[Field]:
     made: list[Field] = []
     decoder = json.JSONDecoder()
     known = description.devices if description else ()

@@ -51,6 +51,7 @@ class Head:
 
     @property
     def body(self) -> int:
+        """Offset of the first byte behind the header."""
         return self.offset + 14 + len(self.idstr)
 
     @property
@@ -87,11 +88,18 @@ class Plausibility:
     """Answers "can an item of the stream begin here?" for recovery.
 
     ``chains`` holds the ids that a START opened; it is the walker's own mapping, looked at live.
+    ``devices`` are the (idstr, instance id) of the description: they are plausible whatever they look like.
     """
 
-    def __init__(self, source: Source, chains: Collection[int]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        chains: Collection[int],
+        devices: Collection[tuple[bytes, int]] = frozenset(),
+    ) -> None:
         self._source = source
         self._chains = chains
+        self._devices = devices
 
     def open_ids(self) -> list[int]:
         """The section ids that a START opened."""
@@ -100,11 +108,11 @@ class Plausibility:
     def item(self, offset: int, limit: int, in_package: bool) -> bool:
         """True when what is at ``offset`` passes the test for its type (§12.3).
 
-        ``limit`` is the end of the data (or of the package); ``in_package`` allows the end of the
-        package itself and no EOF.
+        ``limit`` is the end of the data or of the package, which is a good place too; ``in_package``
+        allows no EOF.
         """
         if offset >= limit:
-            return in_package and offset == limit
+            return offset == limit
         data = self._source.read(offset, min(MAX_HEADER, limit - offset))
         return self._test(data, offset, limit, in_package)
 
@@ -112,7 +120,7 @@ class Plausibility:
         kind = data[0]
         if kind in (SectionType.START, SectionType.FULL):
             head = parse_head(data, 0, offset)
-            return head is not None and head.plausible
+            return head is not None and (head.plausible or (head.idstr, head.instance_id) in self._devices)
         if kind in (SectionType.PART, SectionType.END):
             return len(data) >= 5 and int.from_bytes(data[1:5], "big") in self._chains
         if kind == SectionType.COMMAND:
@@ -127,8 +135,9 @@ class Plausibility:
         left = limit - offset - 1
         if left == 0 or behind[:4] == b"QEVM":
             return True
-        if behind[0] == SectionType.VMDESCRIPTION and behind[5:6] == b"{":
-            return True
+        if behind[0] == SectionType.VMDESCRIPTION:
+            length = int.from_bytes(behind[1:5], "big")
+            return left < 6 or behind[5:6] == b"{" or 5 + length == left
         if left <= len(data) - 1:
             return not data[1:].strip(b"\0")
         return False

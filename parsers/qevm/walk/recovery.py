@@ -13,10 +13,9 @@ from collections.abc import Iterator
 
 from qevm import safetext
 from qevm.bodies.known_layouts import match_body
-from qevm.headers import MAX_HEADER, Head, Plausibility, footer, parse_head
-from qevm.layout import SectionType
 from qevm.section import Confidence
 from qevm.source import Source
+from qevm.walk.headers import MAX_HEADER, Head, Plausibility, footer, parse_head
 
 _WINDOW = 1 << 20
 _BUDGET_FACTOR = 4
@@ -53,7 +52,7 @@ class Recovery:
     def chunk_end(
         self, start: int, section_id: int, limit: int, in_package: bool, footers: bool | None
     ) -> tuple[int, int] | None:
-        """(body end, section end) of the first footer of ``section_id`` with a plausible item behind it."""
+        """(body end, section end): the first footer of ``section_id`` with a plausible item behind it."""
         if footers is False:
             return None
         wanted = footer(section_id)
@@ -65,15 +64,17 @@ class Recovery:
                 at = data.find(wanted, at + 1)
         return None
 
-    def chunk_ends_with(self, start: int, section_id: int, limit: int, in_package: bool) -> bool:
-        """True when the section whose body begins at ``start`` ends with the footer of ``section_id``.
-
-        The next section after that footer must be plausible, and no other header may come first.
-        """
-        found = self.chunk_end(start, section_id, limit, in_package, True)
-        if found is None:
-            return False
-        return self.next_anchor(start, found[1], in_package) >= found[1]
+    def first_footer(self, start: int, ids: list[int], limit: int, in_package: bool) -> int | None:
+        """Which of ``ids`` the first footer behind ``start`` names, None when there is none before a header."""
+        ends = {
+            number: found[1]
+            for number in ids
+            if (found := self.chunk_end(start, number, limit, in_package, True)) is not None
+        }
+        if not ends:
+            return None
+        owner = min(ends, key=lambda number: ends[number])
+        return owner if self.next_anchor(start, ends[owner], in_package) >= ends[owner] else None
 
     def body_end(
         self, head: Head, limit: int, in_package: bool, footers: bool | None, described: bool
@@ -150,10 +151,3 @@ class Recovery:
         if not ids:
             return None
         return re.compile(b"|".join(re.escape(footer(number)) for number in ids))
-
-
-def starts_stream(source: Source, offset: int, limit: int) -> bool:
-    """True when "QEVM", version 3 and a section type that may come first stand at ``offset`` (containers §11.1)."""
-    head = source.read(offset, 9)
-    first = (SectionType.CONFIGURATION, SectionType.START, SectionType.FULL, SectionType.COMMAND)
-    return head[:8] == b"QEVM\0\0\0\3" and len(head) == 9 and head[8] in first and offset < limit
