@@ -28,9 +28,9 @@ from qevm.facts import StreamFacts
 from qevm.field import Field, Role
 from qevm.index import SectionIndex
 from qevm.layout import FileHeader, Footer, PartHeader, StartHeader, fields_of
-from qevm.problems import NoSuchSection, Problem, Severity
+from qevm.problems import NoSuchSection, Problem, Severity, SourceError
 from qevm.section import Confidence, Section, SectionKind
-from qevm.source import Source, SubSource
+from qevm.source import FileSource, Source, SubSource
 from qevm.tail import FoundDescription, LocatedSection, find_description, locate_devices
 from qevm.vmdesc import Description, DeviceDescription, Vmsd
 from qevm.vmstate import VmstateDecoder
@@ -70,6 +70,8 @@ class Capture:
         self.opened = opened
         self.follow = False
         """Go on when the walk has reached the end of a file that is still being written."""
+        self.cached = False
+        """Keep and use the index of large captures in the user's cache directory."""
         self.generation = 0
         """Raised when the walk began anew: rows that were read before are void."""
         detect.check_header(source, base)
@@ -82,6 +84,7 @@ class Capture:
         *,
         stream: int = 1,
         wait: bool = True,
+        cached: bool = False,
         **options: Unpack[OpenOptions],
     ) -> Capture:
         """Open a file, ``-`` for standard input, or a URL, through whatever is wrapped round the stream.
@@ -98,6 +101,7 @@ class Capture:
             capture = cls(found.source, found.base, name, opened=opened)
             for number in range(2, stream + 1):
                 capture = capture._next_stream(number)
+            capture.cached = cached
         except BaseException:
             opened.close()
             raise
@@ -122,6 +126,7 @@ class Capture:
         self.index = SectionIndex()
         self.problems: list[Problem] = []
         self.complete = False
+        self._failed: SourceError | None = None
         self._found = found
         self._located: list[LocatedSection] = []
         if found is not None:
@@ -190,16 +195,51 @@ class Capture:
         grows, what is there is walked, and walked anew when there is much more (``generation`` tells).
         Raises SourceError when the file changed under it.
         """
+        self._recall()
         while not self.complete:
+            if self._failed is not None:
+                raise self._failed
             try:
                 offset = next(self._walk)
+            except SourceError as error:
+                self._failed = error
+                raise
             except StopIteration:
                 if self._partial():
                     yield from self._await_more()
                 elif not self._described_wrongly():
                     self.complete = True
+                    self._remember()
                 continue
             yield offset
+
+    def _cache_key(self) -> str | None:
+        if not self.cached or not isinstance(self.source, FileSource):
+            return None
+        from qevm import cache
+
+        return cache.key_of(self.source, self.base)
+
+    def _recall(self) -> None:
+        """Before the first step of a walk: is the page index of this capture kept?"""
+        if self.walked > self.base or self.facts.remembered_ram is not None:
+            return
+        key = self._cache_key()
+        if key is not None:
+            from qevm import cache
+
+            self.facts.remembered_ram = cache.load(key)
+
+    def _remember(self) -> None:
+        """After the last step: keep the page index of a large capture that is sound."""
+        if self.facts.remembered_ram is not None:
+            return
+        rams = [body for body in self._walker.state.bodies.values() if isinstance(body, RamBody)]
+        key = self._cache_key() if len(rams) == 1 and rams[0].rememberable else None
+        if key is not None:
+            from qevm import cache
+
+            cache.store(key, rams[0], rams[0].ends)
 
     def _partial(self) -> bool:
         return self.facts.source is not self.source or (self.follow and not self.finished)

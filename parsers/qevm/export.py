@@ -1,24 +1,18 @@
-"""Writing bytes, hex, JSON: whole or not at all.
-
-A file is written beside its target under a temporary name and renamed when it is complete, so that a full
-disk or a missing permission leaves nothing behind.
-"""
+"""Writing bytes, hex, JSON: whole or not at all."""
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import hexdump
 
-from qevm import fieldjson, safetext
+from qevm import fieldjson
+from qevm.atomic import ExportError, TargetExists, whole_file
 from qevm.capture import Capture
-from qevm.problems import QevmError
 from qevm.section import Section
 from qevm.source import Source
 
@@ -27,6 +21,23 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._@+=-]+")
 
 Ranges = Sequence[tuple[int, int]]
 """Byte ranges (start, end), end exclusive, in the order in which they are written."""
+
+
+__all__ = [
+    "ExportError",
+    "Format",
+    "TargetExists",
+    "blocks",
+    "hex_blocks",
+    "json_blocks",
+    "propose_name",
+    "propose_range_name",
+    "ranges_of",
+    "raw_blocks",
+    "safe_name",
+    "sections_in",
+    "write_file",
+]
 
 
 class Format(enum.StrEnum):
@@ -40,14 +51,6 @@ class Format(enum.StrEnum):
     def suffix(self) -> str:
         """Of a proposed file name."""
         return {"raw": ".bin", "hex": ".hex", "json": ".json"}[self.value]
-
-
-class ExportError(QevmError):
-    """Nothing was written.  ``str()`` says why in one line."""
-
-
-class TargetExists(ExportError):
-    """The file is there and ``force`` was not given."""
 
 
 def safe_name(text: str) -> str:
@@ -143,59 +146,14 @@ def write_file(target: Path, pieces: Iterable[bytes], *, force: bool = False) ->
 
     Raises TargetExists without ``force``, ExportError when it cannot be written.
     """
-    if target.is_dir():
-        raise ExportError(f"{safetext.safe(str(target))}: is a directory")
-    if not force and os.path.lexists(target):
-        raise TargetExists(f"{safetext.safe(str(target))}: exists; not overwritten")
     total = 0
-    temporary = ""
-    try:
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{target.name[:40]}.", suffix=".part", dir=target.parent
-        )
-        with open(handle, "wb") as file:
-            for piece in pieces:
-                file.write(piece)
-                total += len(piece)
-            file.flush()
-            os.fsync(file.fileno())
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
-        _place(temporary, target, force)
-        temporary = ""
-    except FileExistsError as error:
-        raise TargetExists(f"{safetext.safe(str(target))}: exists; not overwritten") from error
-    except OSError as error:
-        raise ExportError(
-            f"{safetext.safe(str(target))}: cannot write: {error.strerror or error}; nothing was left behind"
-        ) from error
-    finally:
-        if temporary:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
+    with whole_file(target, force=force) as descriptor, open(descriptor, "wb", closefd=False) as file:
+        for piece in pieces:
+            file.write(piece)
+            total += len(piece)
+        file.flush()
+        os.fsync(descriptor)
     return total
-
-
-def _place(temporary: str, target: Path, force: bool) -> None:
-    if not force:
-        try:
-            # A link fails where a rename would overwrite a file made meanwhile.
-            os.link(temporary, target)
-        except FileExistsError:
-            raise
-        except OSError:
-            # A file system without hard links.
-            if os.path.lexists(target):
-                raise FileExistsError(str(target)) from None
-        else:
-            Path(temporary).unlink()
-            return
-    Path(temporary).replace(target)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 class _Reader:

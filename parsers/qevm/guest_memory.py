@@ -38,7 +38,8 @@ class PageState(enum.Enum):
     ZERO = "zero"
     UNSENT = "never sent"
     """A sound stream has no record of it: zero in the loading QEMU."""
-    LOST = "lost by damage"
+    LATER = "sent after this section"
+    LOST = "lost by damage or truncation"
     DISCARDED = "discarded by postcopy and not sent again"
     SHARED = "shared memory outside the stream (x-ignore-shared)"
     UNDECODABLE = "undecodable"
@@ -108,9 +109,7 @@ class GuestMemory:
         self._segment: tuple[int, int, NDArray[np.int64]] | None = None
 
     @classmethod
-    def of(
-        cls, capture: Capture, channels: Sequence[Channel] = (), at_row: int | None = None
-    ) -> GuestMemory:
+    def of(cls, capture: Capture, channels: Sequence[Channel] = (), at_row: int | None = None) -> GuestMemory:
         """The guest memory of a walked capture.  Raises NoGuestMemory."""
         index = capture.index
         for device in index.devices:
@@ -175,7 +174,9 @@ class GuestMemory:
             return PageState.SHARED
         if self.body.pages_elsewhere and not self.channels:
             return PageState.ELSEWHERE
-        return PageState.UNSENT if self._complete and self.at_row is None else PageState.LOST
+        if self.at_row is not None:
+            return PageState.LATER
+        return PageState.UNSENT if self._complete else PageState.LOST
 
     def _unsent(self, block: RamBlock) -> Page:
         state = self.state_of(block, UNSENT)
@@ -224,7 +225,9 @@ class GuestMemory:
         channel, packet, slot = place
         at = channel.place(packet, slot)
         if at is None:
-            return Page(PageState.UNDECODABLE, None, f"damaged {channel.method} data in {channel.source.name}")
+            return Page(
+                PageState.UNDECODABLE, None, f"damaged {channel.method} data in {channel.source.name}"
+            )
         return Page(PageState.DATA, channel.read(at, self.page_size))
 
     # ------------------------------------------------------------------ many pages

@@ -153,9 +153,7 @@ class Events:
         size = self.body.page_size
         last = np.full(count, UNSENT, np.int64)
         runs = self._runs_of(block)
-        chosen = np.flatnonzero(
-            (runs.starts < first + count) & (runs.ends > first) & (runs.numbers < until)
-        )
+        chosen = np.flatnonzero((runs.starts < first + count) & (runs.ends > first) & (runs.numbers < until))
         numbers = runs.numbers[chosen]
         starts = np.maximum(runs.starts[chosen] - first, 0)
         ends = np.minimum(runs.ends[chosen] - first, count)
@@ -177,16 +175,12 @@ class Events:
         _paint(last, numbers[painted:], starts[painted:], ends[painted:])
         return last
 
-    def _others(
-        self, block: int, until: int, at_row: int | None
-    ) -> Iterator[Mark | ChannelPacket]:
-        marks = [m for m in self.marks if m.block == block and (at_row is None or m.row <= at_row)]
-        packets = [
-            p
-            for p in self.packets
-            if p.block == block and (p.position < until or at_row is None)
-        ]
-        yield from sorted([*marks, *packets], key=lambda event: event.position)
+    def _others(self, block: int, until: int, at_row: int | None) -> Iterator[Mark | ChannelPacket]:
+        events: list[Mark | ChannelPacket] = []
+        events += (m for m in self.marks if m.block == block and (at_row is None or m.row <= at_row))
+        events += (p for p in self.packets if p.block == block and (at_row is None or p.position < until))
+        events.sort(key=lambda event: event.position)
+        yield from events
 
     def _runs_of(self, block: int) -> _BlockRuns:
         """The runs of one block, in pages.  The last block that was asked for is kept."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
+import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from qevm.bodies.page_runs import PageKind
 from qevm.bodies.ram_blocks import RamBlock
-from qevm.export import ExportError, TargetExists
+from qevm.atomic import whole_file
 from qevm.guest_memory import GuestMemory, PageState, Span
 from qevm.source import FileSource, Source
 
@@ -20,6 +19,7 @@ Progress = Callable[[int, int], None]
 """Called with (bytes of the block done, length of the block) now and then."""
 
 _CHUNK = 1 << 20
+_UNSAFE = re.compile(r"[^A-Za-z0-9._@+=-]+")
 _MAX_RANGES = 1000
 _IOV = 256
 _SCATTER = 1 << 18
@@ -77,32 +77,23 @@ def write_block(
     latter.  Raises TargetExists without ``force``, ExportError when it cannot be written, SourceError when
     the capture cannot be read.
     """
-    if not force and os.path.lexists(target):
-        raise TargetExists(f"{target}: exists; --force overwrites it")
-    try:
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.", suffix=".part")
-    except OSError as error:
-        raise ExportError(f"{target}: {error.strerror or error}") from error
-    try:
-        writer = _BlockWriter(memory, block, descriptor, progress)
-        report = writer.write()
-        os.fchmod(descriptor, 0o666 & ~_umask())
-        os.replace(name, target)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        if isinstance(error, OSError):
-            raise ExportError(f"{target}: {error.strerror or error}") from error
-        raise
-    finally:
-        os.close(descriptor)
-    return report
+    with whole_file(target, force=force) as descriptor:
+        return _BlockWriter(memory, block, descriptor, progress).write()
 
 
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+def safe_block_names(blocks: Sequence[RamBlock]) -> list[str]:
+    """A file name for each block, all different, whatever the names in the capture are."""
+    names: list[str] = []
+    taken: set[str] = set()
+    for block in blocks:
+        stem = _UNSAFE.sub("_", block.text).strip("._") or "block"
+        stem = stem[:100]
+        name, number = f"{stem}.bin", 2
+        while name.lower() in taken:
+            name, number = f"{stem}-{number}.bin", number + 1
+        taken.add(name.lower())
+        names.append(name)
+    return names
 
 
 class _BlockWriter:

@@ -8,6 +8,7 @@ import lzma
 import random
 import struct
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -178,6 +179,16 @@ def test_zstd_with_a_window_of_2_gib_is_accepted(tool: Tool, stream: bytes) -> N
     # The frame header's window descriptor, RFC 8878 §3.1.1.1.2: exponent in the upper five bits.
     assert packed[4] & 0x20 or (packed[5] >> 3) + 10 == 31
     assert unpack(MAKERS["zstd"](), packed) == stream
+
+
+def test_an_xz_dictionary_of_a_gigabyte_is_not_allocated(stream: bytes) -> None:
+    packed = bytearray(lzma.compress(stream))
+    # Block header (xz-file-format §3.1): size, flags, filter 0x21 with 1 byte of properties, CRC-32.
+    assert packed[12:16] == b"\x02\x00\x21\x01"
+    packed[16] = 36  # 1 GiB (§5.3.1)
+    packed[20:24] = struct.pack("<I", zlib.crc32(packed[12:20]))
+    with pytest.raises(DecodeError, match=r"its dictionary needs more memory .* xz -d"):
+        unpack(MAKERS["xz"](), bytes(packed))
 
 
 @pytest.mark.parametrize("name", ["zstd", "lz4"])

@@ -7,6 +7,7 @@ import gzip
 import lzma
 import struct
 from collections.abc import Callable
+from xml.etree import ElementTree
 
 import pytest
 
@@ -82,13 +83,14 @@ def test_the_xml_is_shown_pretty_with_the_place_of_every_element(stream: bytes) 
         "  <os>\n    <type arch='x86_64'>hvm</type>\n  </os>\n</domain>"
     )
     for _, item in root.children[0].walk():
-        text = data[item.offset : item.end]
-        assert text.startswith(b"<" + item.name.encode())
-        assert text.endswith(b">")
+        element = ElementTree.fromstring(data[item.offset : item.end])
+        assert (element.tag, (element.text or "").strip()) == (item.name, item.value or "")
     name = root.children[0].child("name")
     assert name is not None
     assert (name.value, data[name.offset : name.end]) == ("gäst", b"<name>g\xc3\xa4st</name>")
     assert data[cookie.offset : cookie.offset + cookie.size] == COOKIE
+    helper = cookie.decode().children[0].children[0]
+    assert data[helper.offset : helper.end] == b"<slirpHelper/>"
     assert cookie.decode().value == "<cookie>\n  <slirpHelper/>\n</cookie>"
 
 
@@ -256,6 +258,19 @@ def test_hostile_xml_is_shown_as_it_is(stream: bytes, xml: bytes, words: str) ->
     shown = xml.partition(b"\0")[0].decode("utf-8", "backslashreplace")
     assert root.value == shown
     assert "root:" not in str(root.value)
+
+
+def test_an_element_ends_at_its_own_bracket_and_text_of_any_shape_is_quick(stream: bytes) -> None:
+    xml = b"<d><a x='1>2' y=\"'>\"/>" + b"text<!-- > --><b/>" * 40_000 + b"</d>"
+    data = image(stream, xml=xml + b"\0", cookie=b"")
+    o = opened(data)
+    root = o.container.parts[1].decode()
+    assert root.problem == ""
+    first, second, *_ = root.children[0].children
+    assert data[first.offset : first.end] == b"<a x='1>2' y=\"'>\"/>"
+    assert first.meaning == "x='1&gt;2' y='&apos;&gt;'"
+    assert data[second.offset : second.end] == b"<b/>"
+    assert root.children[0].value == "text" * 40_000
 
 
 def test_an_xml_of_many_megabytes_is_shown_in_part(stream: bytes) -> None:

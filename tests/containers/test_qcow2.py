@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import struct
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -151,6 +153,69 @@ def test_snapshots_of_a_real_image_are_listed_and_chosen(tmp_path: Path) -> None
 
     assert open_streams(path, choose=choose).stream.name == "snapshot two"
     assert len(asked) == 1
+
+
+_READER = """
+import hashlib, sys
+from qevm.containers import open_streams
+o = open_streams(sys.argv[1], snapshot=sys.argv[2])
+source, position, digest = o.stream.source, 0, hashlib.sha256()
+while data := source.read(position, 1 << 20):
+    digest.update(data)
+    position += len(data)
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(position, digest.hexdigest(), peak)
+"""
+
+
+@needs_qemu_tools
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc for the peak memory")
+@pytest.mark.parametrize("cluster", ["4k", "2M"])
+def test_a_vm_state_of_hundreds_of_megabytes_is_read_with_little_memory(cluster: str, tmp_path: Path) -> None:
+    path = tmp_path / "disk.qcow2"
+    size = 300 << 20
+    run("qemu-img", "create", "-q", "-f", "qcow2", "-o", f"cluster_size={cluster}", path, "64M")
+    (tmp_path / "head").write_bytes(b"QEVM\0\0\0\3\7\0\0\0\4none".ljust(512, b"."))
+    qemu_io(path, f"write -b -P 0x61 0 {size}", f"write -b -s {tmp_path / 'head'} 0 512")
+    run("qemu-img", "snapshot", "-c", "s", path)
+    patch_snapshot(path, 64 << 20, size)
+    answer = run(sys.executable, "-c", _READER, path, "s").split()
+    expected = hashlib.sha256((tmp_path / "head").read_bytes())
+    for _ in range(size // 512 - 1):
+        expected.update(b"a" * 512)
+    assert answer[:2] == [str(size), expected.hexdigest()]
+    assert int(answer[2]) < 150_000
+
+
+def test_a_sparse_image_with_the_largest_tables_is_opened_with_little_memory(
+    stream: bytes, tmp_path: Path
+) -> None:
+    """nb_snapshots, name lengths and L1 entries at their limits, in a file that is one large hole."""
+    path = tmp_path / "disk.qcow2"
+    image = made(stream)
+    change(image, 60, "I", 0xFFFFFFFF)
+    change(image, TABLE + 8, "I", 0xFFFFFFFF)
+    change(image, TABLE + 40, "Q", 1 << 62)
+    path.write_bytes(image)
+    with path.open("r+b") as file:
+        file.truncate(1 << 40)
+    answer = run(sys.executable, "-c", _READER, path, "tag").split()
+    # The L1 table runs on into what is no table: its entries name clusters all over the place.
+    assert len(stream) < int(answer[0]) < 1 << 30
+    assert int(answer[2]) < 150_000
+
+
+def test_tables_that_name_the_same_clusters_over_and_over_are_cut(stream: bytes) -> None:
+    image = made(stream)
+    size = len(image) + 8 * 100_000
+    image += bytes(-len(image) % CLUSTER)
+    change(image, TABLE, "Q", len(image))
+    change(image, TABLE + 8, "I", 100_000)
+    change(image, TABLE + 40, "Q", 1 << 60)
+    image += struct.pack(">Q", L2) * 100_000
+    o = opened(image)
+    assert o.stream.source.size < 65 * size < 100_000 * SPAN
+    assert "times as large as the image" in o.problems[-1].message
 
 
 # -- property: any writes by QEMU's block layer, read through a patched snapshot

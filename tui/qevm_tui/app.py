@@ -7,11 +7,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.command import CommandPalette
 from textual.containers import Container
+from textual.geometry import Size
 from textual.message import Message
 
 from qevm.field import Field
@@ -37,7 +38,7 @@ from qevm_tui.selection import (
     field_at,
     path_at,
 )
-from qevm_tui.sizes import PaneSizes
+from qevm_tui.sizes import STACK_BELOW, PaneSizes
 from qevm_tui.status import header_spans, status_spans
 from qevm_tui.theme import QEVM_DARK
 from qevm_tui.words import problem_text
@@ -129,15 +130,15 @@ class QevmApp(App[None]):
         if self._walk_wanted and not self.capture.complete:
             self.call_after_refresh(self.start_walk)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         # What a terminal shows after a change of size is its own affair.
         self._forget_terminal()
         if self.tree_pane.is_mounted:
-            self._arrange()
+            self._arrange(event.size)
 
-    def _arrange(self) -> None:
-        """Give the panes their sizes."""
-        width, height = self.size
+    def _arrange(self, size: Size | None = None) -> None:
+        """Give the panes their sizes on a screen of ``size`` (default: what it is now)."""
+        width, height = size or self.size
         stacked = self.sizes.stacked(width)
         digits = self.hex_pane.digits
         shown = {name: self.zoomed in ("", name) for name in PANES}
@@ -225,7 +226,10 @@ class QevmApp(App[None]):
     def _show_bars(self) -> None:
         self.header_bar.put(*header_spans(self.capture, self.problems, self._progress, self.palette))
         waiting = self._waiting[0] if self._waiting is not None else ""
-        self.status_bar.put(*status_spans(self.selection, self.root, self.palette, self._message, waiting))
+        wide = self.size.width >= STACK_BELOW
+        self.status_bar.put(
+            *status_spans(self.selection, self.root, self.palette, self._message, waiting, wide)
+        )
 
     def say(self, text: str, *, bad: bool = False) -> None:
         """Show a message on the status line until the selection changes."""

@@ -62,8 +62,33 @@ def build_parser(*, demo: bool = False) -> argparse.ArgumentParser:
     check = add("check", commands.check, "walk everything; exit 0 sound, 1 problems, 2 cannot be opened")
     check.add_argument("--json", action="store_true", help="JSON Lines, one problem a line")
 
+    ram = add("ram", _ram, "rebuild guest memory: RAM blocks into sparse files")
+    ram.add_argument("--block", metavar="NAME", help="only this RAM block")
+    ram.add_argument("--at", metavar="SECTION", help="as it is after this section (default: at the end)")
+    ram.add_argument(
+        "--channel",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a recorded multifd page channel (repeatable)",
+    )
+    ram.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="DIR_OR_FILE",
+        help="a folder; with --block a file or a folder",
+    )
+    ram.add_argument("--force", action="store_true", help="overwrite files")
+
     add("analyze", commands.analyze, "the JSON of QEMU's scripts/analyze-migration.py -d state")
     return parser
+
+
+def _ram(options: argparse.Namespace) -> int:
+    from qevm_tui.ram_command import ram
+
+    return ram(options)
 
 
 def _add(
@@ -94,9 +119,12 @@ def add_open_options(parser: argparse.ArgumentParser) -> None:
         help="the Nth of several streams in one file, from 1",
     )
     group.add_argument("--snapshot", metavar="ID|TAG", help="an internal snapshot of a qcow2 image")
+    group.add_argument(
+        "--no-cache", action="store_true", help="neither use nor keep the index of a large capture"
+    )
     group.add_argument("--tmpdir", metavar="DIR", help="where compressed files are unpacked")
     group.add_argument(
-        "--max-unpacked", type=_number, metavar="BYTES", help="give up unpacking beyond this size"
+        "--max-size", type=_number, metavar="BYTES", help="give up unpacking beyond this size"
     )
     group.add_argument(
         "--max-ratio", type=_number, metavar="N", help="give up unpacking beyond N bytes per byte (1000)"

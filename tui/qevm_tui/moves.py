@@ -104,7 +104,9 @@ def read_offset(text: str, cursor: int, size: int) -> tuple[int, str]:
     """(offset, how it was read) for what a user typed.
 
     ``0x1f``, ``1fh`` and everything with a letter a–f are hexadecimal, digits alone are decimal; a sign in
-    front counts from the cursor.  Blanks, ``_`` and ``,`` between digits are left out.  Raises OffsetFormatError.
+    front counts from the cursor.  Blanks, ``_`` and ``,`` between digits are left out.
+
+    Raises OffsetFormatError.
     """
     plain = re.sub(r"[\s_,]", "", text.lower())
     sign = plain[:1] if plain[:1] in "+-" else ""

@@ -75,7 +75,7 @@ DARK = _palette(
     name="none",
     cursor="color(231) on color(25)",
     cursor_away="on color(237)",
-    selected="on color(23)",
+    selected="on color(17)",
 )
 """256 colours on a dark background."""
 

@@ -55,7 +55,12 @@ def _progress_spans(progress: Progress | None, palette: Palette) -> list[Span]:
 
 
 def status_spans(
-    selection: Selection, root: Field | None, palette: Palette, message: tuple[str, bool] | None, waiting: str
+    selection: Selection,
+    root: Field | None,
+    palette: Palette,
+    message: tuple[str, bool] | None,
+    waiting: str,
+    wide: bool,
 ) -> tuple[list[Span], list[Span]]:
     """Offset, device › field, size, type, value; at the right the selected bytes or what is waited for."""
     left: list[Span] = [(f" 0x{selection.cursor:x}", palette.accent), ("  ", None)]
@@ -67,7 +72,7 @@ def status_spans(
     right: list[Span] = []
     if waiting:
         right.append((f" {waiting}, Esc cancels ", palette.note))
-    elif selection.precise and selection.size:
+    elif selection.marked or (wide and selection.precise and selection.size):
         right.append((f" sel {selection.size:,} B @ 0x{selection.start:x} ", palette.dim))
     return left, right
 

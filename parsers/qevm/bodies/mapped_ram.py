@@ -99,15 +99,17 @@ class MappedReader:
         end = block.end
         if end > self._limit:
             self._bad(
-                block, name, 20, "mapped-ram pages reach behind the end of the file",
-                f"an end up to 0x{self._limit:x}", f"0x{end:x}",
+                block,
+                name,
+                20,
+                "mapped-ram pages reach behind the end of the file",
+                f"an end up to 0x{self._limit:x}",
+                f"0x{end:x}",
             )
         cursor.skip(max(0, end - cursor.position))
         return block
 
-    def _bad(
-        self, block: MappedBlock, name: str, field: int, what: str, expected: str, found: str
-    ) -> None:
+    def _bad(self, block: MappedBlock, name: str, field: int, what: str, expected: str, found: str) -> None:
         message = f"{what}: pages of RAM block '{name}' cannot be used"
         block.problem = block.problem or what
         self._report(Problem(block.offset + field, message, expected, found))
@@ -137,14 +139,22 @@ class MappedReader:
         bitmap, pages = block.bitmap_offset, block.pages_offset
         if block.bitmap_at < behind or block.bitmap_at + size > min(block.pages_at, self._limit):
             self._bad(
-                block, name, 12, "mapped-ram bitmap offset outside its place",
-                f"0x{behind - block.delta:x}", f"0x{bitmap:x}",
+                block,
+                name,
+                12,
+                "mapped-ram bitmap offset outside its place",
+                f"0x{behind - block.delta:x}",
+                f"0x{bitmap:x}",
             )
             block.bitmap_offset = behind - block.delta
         if pages % block.page_size or not behind <= block.pages_at <= self._limit - block.length:
             self._bad(
-                block, name, 20, "mapped-ram pages offset outside its place",
-                f"0x{expected_pages:x}", f"0x{pages:x}",
+                block,
+                name,
+                20,
+                "mapped-ram pages offset outside its place",
+                f"0x{expected_pages:x}",
+                f"0x{pages:x}",
             )
             block.pages_offset = expected_pages
 

@@ -116,7 +116,9 @@ class Channel:
             _, _, _, _, normal, payload, number, zero, _, _, _, _, name = _PACKET.unpack_from(head)
             if normal + zero > slots:
                 self._problem(
-                    offset + 16, "multifd packet with more pages than it has room for", f"up to {slots}",
+                    offset + 16,
+                    "multifd packet with more pages than it has room for",
+                    f"up to {slots}",
                     str(normal + zero),
                 )
                 return
@@ -134,7 +136,15 @@ class Channel:
                 block = name.split(b"\0")[0]
                 self.packets.append(
                     Packet(
-                        data - length, number, self.syncs, block, len(self.addresses), normal, zero, data, payload
+                        data - length,
+                        number,
+                        self.syncs,
+                        block,
+                        len(self.addresses),
+                        normal,
+                        zero,
+                        data,
+                        payload,
                     )
                 )
                 self.addresses.extend(words)
@@ -161,7 +171,10 @@ class Channel:
 
     def _cut(self, offset: int, needed: int, left: int) -> None:
         self._problem(
-            offset, f"channel {self.source.name} is truncated in a packet", f"{needed} bytes", str(max(left, 0))
+            offset,
+            f"channel {self.source.name} is truncated in a packet",
+            f"{needed} bytes",
+            str(max(left, 0)),
         )
 
     # ------------------------------------------------------------------ pages
@@ -199,12 +212,15 @@ class Channel:
                 continue
             try:
                 data = read(wanted)
-            except (zlib.error, *_zstd_errors()) as error:
+            except (zlib.error, _BadZstandard) as error:
                 self._problem(packet.data, f"{self.method}: {error}", f"{wanted} bytes", "damaged data")
                 return
             if len(data) != wanted:
                 self._problem(
-                    packet.data, f"{self.method} data of a packet end early", f"{wanted} bytes", str(len(data))
+                    packet.data,
+                    f"{self.method} data of a packet end early",
+                    f"{wanted} bytes",
+                    str(len(data)),
                 )
                 return
             self._unpacked.write(data)
@@ -216,14 +232,7 @@ class Channel:
         if self.method == "zlib":
             return _Inflater(payloads).read
         if self.method == "zstd":
-            try:
-                import zstandard
-            except ImportError:
-                raise NeedsZstandard(
-                    f"{self.source.name}: this channel is compressed with zstd: pip install 'qevm[zstd]'"
-                ) from None
-            reader: Any = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).stream_reader(payloads)
-            return _whole(reader.read)
+            return _zstd_reader(payloads, self.source.name)
         raise QevmError(f"{self.source.name}: pages compressed with {self.method} cannot be unpacked")
 
     def close(self) -> None:
@@ -280,22 +289,30 @@ class _Inflater:
         return b"".join(parts)
 
 
-def _whole(read: Callable[[int], bytes]) -> Callable[[int], bytes]:
-    """``read`` called until it gave as much as was asked for, or nothing."""
-
-    def whole(size: int) -> bytes:
-        parts = []
-        while size and (data := read(size)):
-            parts.append(data)
-            size -= len(data)
-        return b"".join(parts)
-
-    return whole
+class _BadZstandard(Exception):
+    """Damaged zstd data."""
 
 
-def _zstd_errors() -> tuple[type[Exception], ...]:
+def _zstd_reader(source: _Readable, name: str) -> Callable[[int], bytes]:
+    """A function that gives the next n plain bytes, fewer at the end."""
     try:
         import zstandard
     except ImportError:
-        return ()
-    return (zstandard.ZstdError,)
+        raise NeedsZstandard(
+            f"{name}: this channel is compressed with zstd: pip install 'qevm[zstd]'"
+        ) from None
+    unpacker = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
+    stream: Any = source
+    reader = unpacker.stream_reader(stream)
+
+    def read(size: int) -> bytes:
+        parts = []
+        try:
+            while size and (data := reader.read(size)):
+                parts.append(data)
+                size -= len(data)
+        except zstandard.ZstdError as error:
+            raise _BadZstandard(str(error)) from None
+        return b"".join(parts)
+
+    return read

@@ -28,9 +28,7 @@ def probe_page_size(source: Source, start: int, limit: int, blocks: Sequence[Ram
     return chosen
 
 
-def _try(
-    source: Source, start: int, limit: int, lengths: dict[bytes, int], size: int
-) -> tuple[int, int]:
+def _try(source: Source, start: int, limit: int, lengths: dict[bytes, int], size: int) -> tuple[int, int]:
     """(legal records up to 16, records one page behind the one before) with pages of ``size`` bytes."""
     legal = steps = 0
     block_limit = max(lengths.values(), default=1 << 48)

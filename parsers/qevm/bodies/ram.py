@@ -57,7 +57,8 @@ class RamBody:
     behind), ``runs`` the index of page records, ``gaps`` the damaged places, ``flushes`` the offsets of
     MULTIFD_FLUSH records and ``flush_runs`` how many runs stood before each, ``cut_at`` the offset where the
     data ended inside a record, None when they did not, ``cut_page`` (block number, address) of the page that was
-    in it.  ``ended``: the END section was read.
+    in it.  ``ended``: the END section was read.  ``ends`` alternates the source offset of a body that was
+    scanned and that of its end.
     """
 
     empty_body = b"\0\0\0\0\0\0\0\x10"
@@ -75,6 +76,7 @@ class RamBody:
         self.cut_at: int | None = None
         self.cut_page: tuple[int, int] | None = None
         self.ended = False
+        self.ends = array("Q")
         self._problems: list[Problem] = []
         self._problem_count = 0
         self._by_name: dict[bytes, RamBlock] = {}
@@ -94,6 +96,8 @@ class RamBody:
 
     def scan(self, cursor: Cursor, kind: SectionKind, row: int) -> Iterator[None]:
         """Move ``cursor`` behind the EOS record of one section's body (stream-format §5.1)."""
+        if kind is not SectionKind.START and self._skip_remembered(cursor, kind):
+            return
         self._kind = kind
         self._row = row
         self._body = cursor.position
@@ -124,9 +128,29 @@ class RamBody:
             raise
         finally:
             cursor.window = window
+        self.ends.extend((self._body, cursor.position))
         if kind is SectionKind.END:
             self.ended = True
             self._check_pages()
+
+    def _skip_remembered(self, cursor: Cursor, kind: SectionKind) -> bool:
+        """Move over a body that an earlier walk of the same capture read (see ``qevm.cache``)."""
+        remembered = self.facts.remembered_ram
+        end = None if remembered is None else remembered.ends.get(cursor.position)
+        if remembered is None or end is None:
+            return False
+        if self.runs is not remembered.runs:
+            self.runs = remembered.runs
+            self.flushes, self.flush_runs = remembered.flushes, remembered.flush_runs
+            self._page_size = self.facts.page_size = remembered.page_size
+        cursor.skip(end - cursor.position)
+        self.ended = self.ended or kind is SectionKind.END
+        return True
+
+    @property
+    def rememberable(self) -> bool:
+        """True when all sections were read and nothing was wrong: an index of this chain can be kept."""
+        return self.ended and not self._problem_count and not len(self.gaps) and self.cut_at is None
 
     def fields(self, section: Section) -> list[Field]:
         """The records of one section: block list, counts, runs of pages, EOS."""
@@ -260,9 +284,7 @@ class RamBody:
             )
             self.gaps.append(Gap(start, cursor.position, self._row, len(self.runs), block))
         elif self.is_mapped:
-            self._problem(
-                start, "page record in a mapped-ram stream; skipped", "EOS", f"flags 0x{flags:x}"
-            )
+            self._problem(start, "page record in a mapped-ram stream; skipped", "EOS", f"flags 0x{flags:x}")
         else:
             self.runs.append(start, size, kind, block.number, address, payload - start)
         self._last_good = start
@@ -294,13 +316,21 @@ class RamBody:
             encoding, length = cursor.u8(), cursor.be16()
             if encoding != 1:
                 raise self._bad(
-                    start, at, f"XBZRLE record of {block.text}+0x{address:x}: unknown encoding",
-                    "1", str(encoding), at + 3 + length,
+                    start,
+                    at,
+                    f"XBZRLE record of {block.text}+0x{address:x}: unknown encoding",
+                    "1",
+                    str(encoding),
+                    at + 3 + length,
                 )
             if length > self._page_size:
                 raise self._bad(
-                    start, at + 1, f"XBZRLE record of {block.text}+0x{address:x}: longer than a page",
-                    f"at most {self._page_size}", str(length), at + 3 + length,
+                    start,
+                    at + 1,
+                    f"XBZRLE record of {block.text}+0x{address:x}: longer than a page",
+                    f"at most {self._page_size}",
+                    str(length),
+                    at + 3 + length,
                 )
         else:
             at = cursor.position
@@ -308,8 +338,12 @@ class RamBody:
             bound = compressed_bound(self._page_size)
             if not 0 < length <= bound:
                 raise self._bad(
-                    start, at, f"compressed page {block.text}+0x{address:x}: impossible length",
-                    f"1 to {bound}", str(length), at + 4 + length,
+                    start,
+                    at,
+                    f"compressed page {block.text}+0x{address:x}: impossible length",
+                    f"1 to {bound}",
+                    str(length),
+                    at + 4 + length,
                 )
         payload = cursor.position
         self._skip_page(cursor, block, address, length)
@@ -410,9 +444,7 @@ class RamBody:
         hints = (start + 9, start + 8 + self._page_size, start + 8)
         return _Damage(start, Problem(start, message, _LEGAL_FLAGS, f"0x{flags:02x}"), hints)
 
-    def _bad(
-        self, start: int, at: int, message: str, expected: str, found: str, next_record: int
-    ) -> _Damage:
+    def _bad(self, start: int, at: int, message: str, expected: str, found: str, next_record: int) -> _Damage:
         return _Damage(start, Problem(at, message, expected, found), (next_record,))
 
     def _rest_is_zero(self, cursor: Cursor, start: int) -> bool:
@@ -426,9 +458,7 @@ class RamBody:
             offset += len(data)
         return offset >= cursor.limit
 
-    def _go_on_behind(
-        self, damage: _Damage, cursor: Cursor
-    ) -> Generator[None, None, bool]:
+    def _go_on_behind(self, damage: _Damage, cursor: Cursor) -> Generator[None, None, bool]:
         """Report a damaged record and move to where the section goes on; True at the section's end.
 
         Raises BadBody when it goes on nowhere.

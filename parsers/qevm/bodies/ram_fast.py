@@ -82,9 +82,7 @@ class RunReader:
                 runs.lengthen(count - 1)
             zero = flags == _ZERO
             stride = _ZERO_SIZE if zero else largest
-            runs.append(
-                base + i, stride, PageKind.ZERO if zero else PageKind.NORMAL, block, word - flags, 8
-            )
+            runs.append(base + i, stride, PageKind.ZERO if zero else PageKind.NORMAL, block, word - flags, 8)
             # What goes on from the last window is a long run: compare in bulk at once.
             batch_at = 2 if word == self._expected else _BEFORE_BATCH
             count = 1

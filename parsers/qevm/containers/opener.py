@@ -85,6 +85,8 @@ def open_streams(
 
 
 def _source(path: str, options: Options) -> Source:
+    if "\0" in path:
+        raise CannotOpen("a file name cannot hold a NUL")
     if path == "-":
         from qevm.containers.stdin import open_stdin
 

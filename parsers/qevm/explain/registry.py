@@ -4,13 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qevm.explain import cpu_x86, pci
+from qevm.explain import (
+    acpi,
+    chardev,
+    cpu_x86,
+    display,
+    net,
+    pc_input,
+    pc_interrupts,
+    pc_timers,
+    pci,
+    storage,
+    system,
+    usb,
+)
 from qevm.explain.rules import Struct
 from qevm.field import Field, LazyFields
 
 _MODULES: tuple[tuple[Struct, ...], ...] = (
     pci.STRUCTS,
     cpu_x86.STRUCTS,
+    system.STRUCTS,
+    pc_interrupts.STRUCTS,
+    pc_timers.STRUCTS,
+    pc_input.STRUCTS,
+    chardev.STRUCTS,
+    storage.STRUCTS,
+    net.STRUCTS,
+    usb.STRUCTS,
+    acpi.STRUCTS,
+    display.STRUCTS,
 )
 
 

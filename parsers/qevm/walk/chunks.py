@@ -175,7 +175,8 @@ class Chunks:
         name = self._state.index[row].device_id
         self._state.problem(
             cut.offset + cut.left,
-            f"truncated inside {name}: {cut.needed} bytes needed at 0x{cut.offset:x}, {cut.left} left",
+            cut.message
+            or f"truncated inside {name}: {cut.needed} bytes needed at 0x{cut.offset:x}, {cut.left} left",
             f"{cut.needed} bytes",
             str(cut.left),
             row=row,

@@ -111,7 +111,7 @@ class LinePane(Widget, can_focus=True):
         row = self.top + y - 1
         segments = self.render_row(row, width) if row < self.row_count else []
         strip = Strip(segments)
-        strip = strip.adjust_cell_length(width, _row_style(segments))
+        strip = strip.adjust_cell_length(width)
         bar = Segment("┃", self.palette.accent if self.has_focus else self.palette.rule)
         return Strip([*strip, bar if self._is_thumb(y - 1) else Segment(" ")], width + 1)
 
@@ -245,8 +245,3 @@ class ListPane(LinePane):
         if row != self.cursor_row:
             return None
         return self.palette.cursor if self.has_focus else self.palette.cursor_away
-
-
-def _row_style(segments: list[Segment]) -> Style | None:
-    """The style that fills a row up to its end: the last segment's, so that a cursor spans the row."""
-    return segments[-1].style if segments else None

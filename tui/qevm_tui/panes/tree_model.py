@@ -82,7 +82,7 @@ class _Located:
 
 
 class ByDevice:
-    """Header & configuration, one node a device, commands, and what ends the stream."""
+    """What begins the stream (header, configuration), one node a device, commands, and what ends it."""
 
     name = "by device"
 
@@ -177,7 +177,7 @@ class ByDevice:
             return self._child(path[1:], rows)
         top = path[0]
         name = "head" if top == 0 else self._tail[top - 1 - self._devices - len(self._pending)]
-        label = {"head": "header & configuration", "commands": "commands", "end": "end of stream"}[name]
+        label = {"head": "start of stream", "commands": "commands", "end": "end of stream"}[name]
         if not rows:
             return Node(label, None)
         index = self._index
