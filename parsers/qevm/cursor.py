@@ -108,21 +108,25 @@ class Cursor:
         self.position += length
 
     def u8(self) -> int:
+        """One byte.  Raises Truncated."""
         data, index = self.at(1)
         self.position += 1
         return data[index]
 
     def be16(self) -> int:
+        """Two bytes, big-endian.  Raises Truncated."""
         data, index = self.at(2)
         self.position += 2
         return int(_U16(data, index)[0])
 
     def be32(self) -> int:
+        """Four bytes, big-endian.  Raises Truncated."""
         data, index = self.at(4)
         self.position += 4
         return int(_U32(data, index)[0])
 
     def be64(self) -> int:
+        """Eight bytes, big-endian.  Raises Truncated."""
         data, index = self.at(8)
         self.position += 8
         return int(_U64(data, index)[0])

@@ -13,7 +13,6 @@ import hexdump
 from qevm import fieldjson
 from qevm.atomic import ExportError, TargetExists, whole_file
 from qevm.capture import Capture
-from qevm.problems import QevmError
 from qevm.section import Section
 from qevm.source import Source
 
@@ -55,8 +54,11 @@ class Format(enum.StrEnum):
 
 
 def safe_name(text: str) -> str:
-    """``text`` as a file name: no separators, no control characters, no leading dot, at most 120 characters."""
-    name = _UNSAFE.sub("_", text).strip("._") or "section"
+    """``text`` as a file name of at most 120 characters.
+
+    It has no separators and no control characters, and begins with neither a dot nor a dash.
+    """
+    name = _UNSAFE.sub("_", text).strip("._").lstrip("-._") or "section"
     return name[:120]
 
 
@@ -97,6 +99,9 @@ def raw_blocks(source: Source, ranges: Ranges) -> Iterator[bytes]:
 def hex_blocks(source: Source, ranges: Ranges) -> Iterator[bytes]:
     """hexdump text of ``ranges`` as one dump from address 0; ``hexdump.restore`` gives the bytes back."""
     for line in hexdump.dumpgen(_Reader(raw_blocks(source, ranges))):
+        if line.partition(":")[2].strip() == "20":
+            # hexdump.restore strips blanks off the end of the text, then fails on a line of two digits.
+            line = line[:-1] + "."
         yield line.encode("ascii") + b"\n"
 
 
@@ -109,7 +114,7 @@ def json_blocks(capture: Capture, sections: Sequence[Section]) -> Iterator[bytes
 def blocks(capture: Capture, what: Sequence[Section] | tuple[int, int], form: Format) -> Iterator[bytes]:
     """What an export of sections, or of one byte range (start, end), holds."""
     if isinstance(what, tuple) and len(what) == 2 and isinstance(what[0], int):
-        start, end = int(what[0]), int(what[1])  # type: ignore[call-overload]
+        start, end = int(what[0]), int(what[1])
         if form is Format.JSON:
             return json_blocks(capture, sections_in(capture, start, end))
         ranges: Ranges = [(start, end)]

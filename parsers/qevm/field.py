@@ -45,6 +45,8 @@ class Field:
     ``version`` is the version_id of a struct or subsection's vmsd, ``vmsd`` its name: explanations
     match on these.  ``bits`` names a bit range (low, width) inside the bytes for bit fields.
     ``inferred`` marks what was decoded from a built-in layout, not from the capture's description.
+    ``alias`` is the name that vmstate gave the field when an explanation gave it a better one
+    (``RIP`` for ``env.eip``): look-ups by name find it under both.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Field:
     bits: tuple[int, int] | None = None
     problem: str = ""
     inferred: bool = False
+    alias: str = ""
 
     @property
     def end(self) -> int:
@@ -69,23 +72,29 @@ class Field:
     def child(self, name: str) -> Field | None:
         """The first direct child of that name, or None."""
         for item in self.children:
-            if item.name == name:
+            if name in (item.name, item.alias):
                 return item
         return None
 
     def all(self, name: str) -> list[Field]:
         """All direct children of that name: an array is a run of children that share one name."""
-        return [item for item in self.children if item.name == name]
+        return [item for item in self.children if name in (item.name, item.alias)]
 
     def walk(self, limit: int = 1 << 62) -> Iterator[tuple[int, Field]]:
-        """Depth-first (depth, field) of this field and all below it, at most ``limit`` of them."""
-        stack: list[tuple[int, Field]] = [(0, self)]
-        while stack and limit > 0:
-            depth, item = stack.pop()
+        """Depth-first (depth, field) of this field and all below it, at most ``limit`` of them.
+
+        Lazy runs are made as far as the walk comes: a limit bounds the work, too.
+        """
+        levels: list[Iterator[Field]] = [iter((self,))]
+        while levels and limit > 0:
+            item = next(levels[-1], None)
+            if item is None:
+                levels.pop()
+                continue
             limit -= 1
-            yield depth, item
+            yield len(levels) - 1, item
             if item.children:
-                stack.extend((depth + 1, c) for c in reversed(item.children))
+                levels.append(iter(item.children))
 
     def at(self, offset: int) -> list[Field]:
         """The path from this field down to the smallest one that covers ``offset``."""
@@ -102,10 +111,11 @@ def _covering(children: Sequence[Field], offset: int) -> Field | None:
         return children.covering(offset)
     found = None
     for item in children:
-        if item.size and item.offset <= offset < item.end:
-            # Explanations overlap what they explain: the smallest range says the most.
-            if found is None or item.size < found.size:
-                found = item
+        covers = item.bits is None and item.size and item.offset <= offset < item.end
+        # Explanations overlap what they explain: the smallest range says the most.  The bits of a
+        # register all cover its bytes: an offset cannot choose among them.
+        if covers and (found is None or item.size < found.size):
+            found = item
     return found
 
 
@@ -158,6 +168,10 @@ class LazyFields(Sequence[Field]):
     def number_at(self, offset: int) -> int | None:
         """The number of the field that covers ``offset``; None where there is none or none can be told."""
         return None if self._locate is None else self._locate(offset)
+
+    def mapped(self, change: Callable[[int, Field], Field]) -> LazyFields:
+        """The same run with each field passed through ``change(number, field)`` when it is made."""
+        return LazyFields(self._length, lambda i: change(i, self._make(i)), self._locate)
 
     def covering(self, offset: int) -> Field | None:
         """The field that covers ``offset``, or None."""

@@ -39,10 +39,10 @@ def safe(text: str, limit: int = 0) -> str:
 def _escape(character: str) -> str:
     if character in _HARMLESS_ASCII:
         return character
-    if unicodedata.category(character) not in _ESCAPED_CATEGORIES:
-        # A combining mark with nothing before it would join the frame of the widget around it.
-        if not unicodedata.combining(character):
-            return character
+    category = unicodedata.category(character)
+    # A combining mark with nothing before it would join the frame of the widget around it.
+    if category not in _ESCAPED_CATEGORIES and not unicodedata.combining(character):
+        return character
     code = ord(character)
     if code <= 0xFF:
         return f"\\x{code:02x}"

@@ -82,6 +82,7 @@ class Section:
 
     @property
     def has_footer(self) -> bool:
+        """True when ``7e`` and the id stand behind the body."""
         return self.end > self.body_end
 
     @property
@@ -108,4 +109,5 @@ class Device:
 
     @property
     def device_id(self) -> str:
+        """What a user types to find it: ``idstr@instance``."""
         return f"{self.idstr}@{self.instance_id}"

@@ -50,14 +50,17 @@ class BytesSource:
 
     @property
     def size(self) -> int:
+        """Bytes there are now."""
         return len(self._data)
 
     def read(self, offset: int, length: int) -> bytes:
+        """See :meth:`Source.read`."""
         if offset < 0 or length <= 0:
             return b""
         return self._data[offset : offset + length]
 
     def close(self) -> None:
+        """See :meth:`Source.close`."""
         self._data = b""
 
 
@@ -90,6 +93,7 @@ class FileSource:
 
     @property
     def size(self) -> int:
+        """Bytes there are now."""
         return self._size
 
     def refresh(self) -> int:
@@ -103,6 +107,7 @@ class FileSource:
         return self._fd
 
     def read(self, offset: int, length: int) -> bytes:
+        """See :meth:`Source.read`."""
         if offset < 0 or length <= 0 or offset >= self._size:
             return b""
         length = min(length, self._size - offset)
@@ -136,6 +141,7 @@ class FileSource:
             ) from error
 
     def close(self) -> None:
+        """See :meth:`Source.close`."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -152,13 +158,16 @@ class SubSource:
 
     @property
     def size(self) -> int:
+        """Bytes of the window that are there."""
         there = max(0, self.outer.size - self.base)
         return there if self._length is None else min(self._length, there)
 
     def read(self, offset: int, length: int) -> bytes:
+        """See :meth:`Source.read`."""
         if offset < 0:
             return b""
         return self.outer.read(self.base + offset, min(length, self.size - offset))
 
     def close(self) -> None:
+        """See :meth:`Source.close`."""
         self.outer.close()

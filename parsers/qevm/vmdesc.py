@@ -6,6 +6,7 @@ bomb.  Everything is checked here, once, so that the rest does arithmetic on sou
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -223,10 +224,8 @@ def _next_device(text: str, at: int, devices: list[DeviceDescription]) -> int | 
         pairs, end = _DECODER.raw_decode(text, begin.start())
     except (ValueError, RecursionError):
         return begin.end()
-    try:
+    with contextlib.suppress(BadDescription):
         devices.append(_device(pairs))
-    except BadDescription:
-        pass
     return end
 
 

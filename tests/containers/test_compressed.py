@@ -8,6 +8,7 @@ import lzma
 import random
 import struct
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,9 +78,7 @@ def test_members_one_after_the_other_and_zero_padding_are_one_stream(
 
 
 @formats
-def test_other_bytes_behind_the_end_are_ignored_with_a_warning(
-    name: str, stream: bytes, tool: Tool
-) -> None:
+def test_other_bytes_behind_the_end_are_ignored_with_a_warning(name: str, stream: bytes, tool: Tool) -> None:
     packed = tool(*PROGRAMS[name], data=stream)
     opened = open_streams(BytesSource(packed + b"trailing bytes"), wait=True)
     assert opened.stream.source.read(0, 1 << 20) == stream
@@ -118,8 +117,7 @@ def test_damage_is_an_error_of_ours_and_never_anything_else(name: str, data: st.
     decoder = MAKERS[name]()
     try:
         out = unpack(decoder, bytes(packed), 1000)
-    except DecodeError as error:
-        assert "\n" not in str(error)
+    except DecodeError:
         return
     # Without checksums (lz4 -q has one, zstd's is optional) damage may stay unseen, but not grow.
     assert len(out) <= 16 << 20
@@ -145,11 +143,10 @@ def test_a_wrong_checksum_loses_not_one_byte_before_it() -> None:
     packed = bytearray(gzip.compress(data))
     packed[-6] ^= 1
     decoder = MAKERS["gzip"]()
-    out = bytearray()
-    with pytest.raises(DecodeError, match="damaged gzip data"):
-        for part in decoder.feed(bytes(packed)):
-            out += part
-    assert out == data
+    parts = decoder.feed(bytes(packed))
+    assert next(parts) == data
+    with pytest.raises(DecodeError, match=r"damaged gzip data"):
+        next(parts)
 
 
 def test_a_second_layer_is_unpacked_too_and_a_sixth_is_not(stream: bytes) -> None:
@@ -161,19 +158,19 @@ def test_a_second_layer_is_unpacked_too_and_a_sixth_is_not(stream: bytes) -> Non
     deep = stream
     for _ in range(6):
         deep = lzma.compress(deep)
-    with pytest.raises(CannotOpen, match="more than 4 layers"):
+    with pytest.raises(CannotOpen, match=r"more than 4 layers"):
         open_streams(BytesSource(deep))
 
 
 def test_what_is_inside_is_named_when_it_is_no_stream() -> None:
-    with pytest.raises(CannotOpen, match="in the gzip data: this is an ELF core dump"):
+    with pytest.raises(CannotOpen, match=r"in the gzip data: this is an ELF core dump"):
         open_streams(BytesSource(gzip.compress(b"\x7fELF" + bytes(500))))
-    with pytest.raises(CannotOpen, match="in the xz data: not a migration stream: the file has 3 bytes"):
+    with pytest.raises(CannotOpen, match=r"in the xz data: not a migration stream: the file has 3 bytes"):
         open_streams(BytesSource(lzma.compress(b"abc")))
 
 
 def test_a_gzip_cut_in_its_first_block_says_so(stream: bytes) -> None:
-    with pytest.raises(CannotOpen, match="nothing could be unpacked: .* the gzip data ends too early"):
+    with pytest.raises(CannotOpen, match=r"nothing could be unpacked: .* the gzip data ends too early"):
         open_streams(BytesSource(gzip.compress(stream)[:12]))
 
 
@@ -182,6 +179,16 @@ def test_zstd_with_a_window_of_2_gib_is_accepted(tool: Tool, stream: bytes) -> N
     # The frame header's window descriptor, RFC 8878 §3.1.1.1.2: exponent in the upper five bits.
     assert packed[4] & 0x20 or (packed[5] >> 3) + 10 == 31
     assert unpack(MAKERS["zstd"](), packed) == stream
+
+
+def test_an_xz_dictionary_of_a_gigabyte_is_not_allocated(stream: bytes) -> None:
+    packed = bytearray(lzma.compress(stream))
+    # Block header (xz-file-format §3.1): size, flags, filter 0x21 with 1 byte of properties, CRC-32.
+    assert packed[12:16] == b"\x02\x00\x21\x01"
+    packed[16] = 36  # 1 GiB (§5.3.1)
+    packed[20:24] = struct.pack("<I", zlib.crc32(packed[12:20]))
+    with pytest.raises(DecodeError, match=r"its dictionary needs more memory .* xz -d"):
+        unpack(MAKERS["xz"](), bytes(packed))
 
 
 @pytest.mark.parametrize("name", ["zstd", "lz4"])
@@ -219,5 +226,5 @@ def test_an_lzop_block_that_lies_about_its_size_allocates_nothing(tool: Tool) ->
     packed = bytearray(tool("lzop", "-c", "--no-checksum", data=b"a" * 5000))
     at = packed.index(struct.pack(">I", 5000))
     packed[at : at + 4] = struct.pack(">I", 0xFFFFFFF0)
-    with pytest.raises(DecodeError, match="damaged lzop block"):
+    with pytest.raises(DecodeError, match=r"damaged lzop block"):
         unpack(MAKERS["lzop"](), bytes(packed))

@@ -7,6 +7,7 @@ import gzip
 import lzma
 import struct
 from collections.abc import Callable
+from xml.etree import ElementTree
 
 import pytest
 
@@ -78,25 +79,23 @@ def test_the_xml_is_shown_pretty_with_the_place_of_every_element(stream: bytes) 
     assert data[xml.offset : xml.offset + xml.size] == XML
     assert root.problem == ""
     assert root.value == (
-        "<domain type='qemu'>\n  <name>gäst</name>\n  <os>\n    <type arch='x86_64'>hvm</type>\n  </os>\n</domain>"
+        "<domain type='qemu'>\n  <name>gäst</name>\n"
+        "  <os>\n    <type arch='x86_64'>hvm</type>\n  </os>\n</domain>"
     )
     for _, item in root.children[0].walk():
-        text = data[item.offset : item.end]
-        assert text.startswith(b"<" + item.name.encode())
-        assert text.endswith(b">")
+        element = ElementTree.fromstring(data[item.offset : item.end])
+        assert (element.tag, (element.text or "").strip()) == (item.name, item.value or "")
     name = root.children[0].child("name")
     assert name is not None
     assert (name.value, data[name.offset : name.end]) == ("gäst", b"<name>g\xc3\xa4st</name>")
     assert data[cookie.offset : cookie.offset + cookie.size] == COOKIE
+    helper = cookie.decode().children[0].children[0]
+    assert data[helper.offset : helper.end] == b"<slirpHelper/>"
     assert cookie.decode().value == "<cookie>\n  <slirpHelper/>\n</cookie>"
 
 
-@pytest.mark.parametrize(
-    ("number", "pack"), [(1, gzip.compress), (2, bz2.compress), (3, lzma.compress)]
-)
-def test_compressed_payloads_are_unpacked(
-    stream: bytes, number: int, pack: Callable[[bytes], bytes]
-) -> None:
+@pytest.mark.parametrize(("number", "pack"), [(1, gzip.compress), (2, bz2.compress), (3, lzma.compress)])
+def test_compressed_payloads_are_unpacked(stream: bytes, number: int, pack: Callable[[bytes], bytes]) -> None:
     o = opened(image(pack(stream), fmt=number))
     assert content(o) == stream
     assert o.container.layers == ["libvirt save image", ["", "gzip", "bzip2", "xz"][number]]
@@ -105,9 +104,7 @@ def test_compressed_payloads_are_unpacked(
     o.close()
 
 
-@pytest.mark.parametrize(
-    ("number", "program"), [(4, "lzop"), (5, "zstd"), (0, "lz4")]
-)
+@pytest.mark.parametrize(("number", "program"), [(4, "lzop"), (5, "zstd"), (0, "lz4")])
 def test_payloads_of_other_programs_are_unpacked(
     stream: bytes, tool: Callable[..., bytes], number: int, program: str
 ) -> None:
@@ -215,7 +212,10 @@ def test_an_xml_without_nul_ends_where_the_data_ends(stream: bytes) -> None:
         (image(b""), "without a stream: it should begin at 0x"),
         (image(b"\x01\x02\x03\x04" * 100), "expected QEVM or a compressed stream at 0x"),
         (image(b"QEVM\0\0\0\2" + bytes(50)), "stream version 2"),
-        (image(gzip.compress(b"not a stream at all")), "in the gzip data: not a migration stream: this is text"),
+        (
+            image(gzip.compress(b"not a stream at all")),
+            "in the gzip data: not a migration stream: this is text",
+        ),
     ],
 )
 def test_an_image_without_a_stream_says_what_is_there(data: bytes, words: str) -> None:
@@ -258,6 +258,19 @@ def test_hostile_xml_is_shown_as_it_is(stream: bytes, xml: bytes, words: str) ->
     shown = xml.partition(b"\0")[0].decode("utf-8", "backslashreplace")
     assert root.value == shown
     assert "root:" not in str(root.value)
+
+
+def test_an_element_ends_at_its_own_bracket_and_text_of_any_shape_is_quick(stream: bytes) -> None:
+    xml = b"<d><a x='1>2' y=\"'>\"/>" + b"text<!-- > --><b/>" * 40_000 + b"</d>"
+    data = image(stream, xml=xml + b"\0", cookie=b"")
+    o = opened(data)
+    root = o.container.parts[1].decode()
+    assert root.problem == ""
+    first, second, *_ = root.children[0].children
+    assert data[first.offset : first.end] == b"<a x='1>2' y=\"'>\"/>"
+    assert first.meaning == "x='1&gt;2' y='&apos;&gt;'"
+    assert data[second.offset : second.end] == b"<b/>"
+    assert root.children[0].value == "text" * 40_000
 
 
 def test_an_xml_of_many_megabytes_is_shown_in_part(stream: bytes) -> None:

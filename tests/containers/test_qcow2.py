@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import struct
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,12 +88,12 @@ def test_savevm_with_every_kind_of_image(options: str, tmp_path: Path) -> None:
     path = tmp_path / "disk.qcow2"
     run("qemu-img", "create", "-q", "-f", "qcow2", "-o", options, path, "3M")
     run(
-        "qemu-system-x86_64", "-M", "isapc", "-cpu", "486", "-m", "1", "-display", "none", "-nodefaults", "-S",
-        "-monitor", "stdio", "-drive", f"if=ide,file={path}",
+        "qemu-system-x86_64", "-M", "isapc", "-cpu", "486", "-m", "1", "-display", "none", "-nodefaults",
+        "-S", "-monitor", "stdio", "-drive", f"if=ide,file={path}",
         data="savevm first\nqemu-io ide0-hd0 \"write -P 5 0 64k\"\nsavevm second\nquit\n",
     )  # fmt: skip
     listed = run("qemu-img", "snapshot", "-l", path)
-    assert "first" in listed and "second" in listed
+    assert re.findall(r"^\d+ +(\w+)", listed, re.MULTILINE) == ["first", "second"]
     for tag in ("1", "second"):
         o = open_streams(path, snapshot=tag)
         size = o.stream.source.size
@@ -115,10 +117,10 @@ def test_savevm_with_every_kind_of_image(options: str, tmp_path: Path) -> None:
 def test_snapshots_of_a_real_image_are_listed_and_chosen(tmp_path: Path) -> None:
     path = tmp_path / "disk.qcow2"
     run("qemu-img", "create", "-q", "-f", "qcow2", path, "3M")
-    with pytest.raises(CannotOpen, match="no internal snapshots: it is a disk without VM state"):
+    with pytest.raises(CannotOpen, match=r"no internal snapshots: it is a disk without VM state"):
         open_streams(path)
     run("qemu-img", "snapshot", "-c", "disk only", path)
-    with pytest.raises(CannotOpen, match="1 disk-only snapshots and no VM state"):
+    with pytest.raises(CannotOpen, match=r"1 disk-only snapshots and no VM state"):
         open_streams(path)
     savevm = ["qemu-system-x86_64", "-M", "none", "-display", "none", "-monitor", "stdio"]
     run(*savevm, "-drive", f"if=none,file={path}", data="savevm one\nquit\n")
@@ -139,9 +141,9 @@ def test_snapshots_of_a_real_image_are_listed_and_chosen(tmp_path: Path) -> None
     assert len(lines) == 4
     assert "--snapshot ID_OR_TAG" in lines[0]
     assert lines[2].split()[:2] == ["2", "one"]
-    with pytest.raises(ChoiceNeeded, match="no snapshot 'three'"):
+    with pytest.raises(ChoiceNeeded, match=r"no snapshot 'three'"):
         open_streams(path, snapshot="three")
-    with pytest.raises(CannotOpen, match="'disk only' .id 1. is disk-only"):
+    with pytest.raises(CannotOpen, match=r"'disk only' .id 1. is disk-only"):
         open_streams(path, snapshot="1")
     asked: list[ChoiceNeeded] = []
 
@@ -151,6 +153,69 @@ def test_snapshots_of_a_real_image_are_listed_and_chosen(tmp_path: Path) -> None
 
     assert open_streams(path, choose=choose).stream.name == "snapshot two"
     assert len(asked) == 1
+
+
+_READER = """
+import hashlib, sys
+from qevm.containers import open_streams
+o = open_streams(sys.argv[1], snapshot=sys.argv[2])
+source, position, digest = o.stream.source, 0, hashlib.sha256()
+while data := source.read(position, 1 << 20):
+    digest.update(data)
+    position += len(data)
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(position, digest.hexdigest(), peak)
+"""
+
+
+@needs_qemu_tools
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc for the peak memory")
+@pytest.mark.parametrize("cluster", ["4k", "2M"])
+def test_a_vm_state_of_hundreds_of_megabytes_is_read_with_little_memory(cluster: str, tmp_path: Path) -> None:
+    path = tmp_path / "disk.qcow2"
+    size = 300 << 20
+    run("qemu-img", "create", "-q", "-f", "qcow2", "-o", f"cluster_size={cluster}", path, "64M")
+    (tmp_path / "head").write_bytes(b"QEVM\0\0\0\3\7\0\0\0\4none".ljust(512, b"."))
+    qemu_io(path, f"write -b -P 0x61 0 {size}", f"write -b -s {tmp_path / 'head'} 0 512")
+    run("qemu-img", "snapshot", "-c", "s", path)
+    patch_snapshot(path, 64 << 20, size)
+    answer = run(sys.executable, "-c", _READER, path, "s").split()
+    expected = hashlib.sha256((tmp_path / "head").read_bytes())
+    for _ in range(size // 512 - 1):
+        expected.update(b"a" * 512)
+    assert answer[:2] == [str(size), expected.hexdigest()]
+    assert int(answer[2]) < 150_000
+
+
+def test_a_sparse_image_with_the_largest_tables_is_opened_with_little_memory(
+    stream: bytes, tmp_path: Path
+) -> None:
+    """nb_snapshots, name lengths and L1 entries at their limits, in a file that is one large hole."""
+    path = tmp_path / "disk.qcow2"
+    image = made(stream)
+    change(image, 60, "I", 0xFFFFFFFF)
+    change(image, TABLE + 8, "I", 0xFFFFFFFF)
+    change(image, TABLE + 40, "Q", 1 << 62)
+    path.write_bytes(image)
+    with path.open("r+b") as file:
+        file.truncate(1 << 40)
+    answer = run(sys.executable, "-c", _READER, path, "tag").split()
+    # The L1 table runs on into what is no table: its entries name clusters all over the place.
+    assert len(stream) < int(answer[0]) < 1 << 30
+    assert int(answer[2]) < 150_000
+
+
+def test_tables_that_name_the_same_clusters_over_and_over_are_cut(stream: bytes) -> None:
+    image = made(stream)
+    size = len(image) + 8 * 100_000
+    image += bytes(-len(image) % CLUSTER)
+    change(image, TABLE, "Q", len(image))
+    change(image, TABLE + 8, "I", 100_000)
+    change(image, TABLE + 40, "Q", 1 << 60)
+    image += struct.pack(">Q", L2) * 100_000
+    o = opened(image)
+    assert o.stream.source.size < 65 * size < 100_000 * SPAN
+    assert "times as large as the image" in o.problems[-1].message
 
 
 # -- property: any writes by QEMU's block layer, read through a patched snapshot
@@ -207,7 +272,9 @@ def test_whatever_qemu_wrote_is_read_as_qemu_reads_it(
     base = span * 2
     folder = tmp_path_factory.mktemp("qcow2")
     path = folder / "disk.qcow2"
-    options = f"cluster_size={cluster},compression_type={compression}" + (",extended_l2=on" if extended else "")
+    options = f"cluster_size={cluster},compression_type={compression}" + (
+        ",extended_l2=on" if extended else ""
+    )
     run("qemu-img", "create", "-q", "-f", "qcow2", "-o", options, path, str(base + 64 * cluster + (4 << 20)))
     (folder / "head").write_bytes(b"QEVM\0\0\0\3\7\0\0\0\4none".ljust(512, b"\xee"))
     commands = [f"write -P 0xaa {base + 20 * cluster} {10 * cluster}"]
@@ -294,7 +361,10 @@ def test_the_made_image_reads_back(stream: bytes) -> None:
     table = o.container.parts[1].decode()
     [entry] = table.children
     fields = {f.name: f for f in entry.children}
-    assert (fields["vm_state_size_large"].offset, fields["vm_state_size_large"].value) == (CLUSTER + 40, len(stream))
+    assert (fields["vm_state_size_large"].offset, fields["vm_state_size_large"].value) == (
+        CLUSTER + 40,
+        len(stream),
+    )
     assert (fields["name"].value, fields["name"].offset, fields["name"].size) == ("tag", CLUSTER + 65, 3)
 
 
@@ -338,7 +408,7 @@ def test_a_cluster_outside_of_the_file_reads_as_zeros_and_is_reported(stream: by
 def test_an_l2_table_outside_of_the_file_hides_only_its_own_part(stream: bytes) -> None:
     data = stream + stream[::-1]
     image = change(made(data), L1, "Q", 1 << 40)
-    with pytest.raises(CannotOpen, match="expected 51 45 56 4d .QEVM., found 00 00 00 00"):
+    with pytest.raises(CannotOpen, match=r"expected 51 45 56 4d .QEVM., found 00 00 00 00"):
         opened(image)
     image = change(made(data), L1 + 8, "Q", 1 << 40)
     # The last table decides the size; it is gone here, so the state ends with the table before it.
@@ -364,10 +434,10 @@ def test_absurd_counts_are_bounded(stream: bytes) -> None:
     image = change(made(stream), 60, "I", 0xFFFFFFFF)
     o = opened(image)
     assert o.stream.source.read(0, 1 << 20) == stream
-    assert [p.found for p in o.problems][0] == "4294967295"
+    assert o.problems[0].found == "4294967295"
     assert "breaks off" in o.problems[1].message
     image = change(made(stream), TABLE + 36, "I", 0xFFFFFFFF)
-    with pytest.raises(CannotOpen, match="breaks off at entry 1 of 1: extra data of 4294967295 bytes"):
+    with pytest.raises(CannotOpen, match=r"breaks off at entry 1 of 1: extra data of 4294967295 bytes"):
         opened(image)
     image = change(made(stream), TABLE + 8, "I", 0xFFFFFFFF)
     o = opened(image)
@@ -377,7 +447,7 @@ def test_absurd_counts_are_bounded(stream: bytes) -> None:
 
 @pytest.mark.parametrize("l1", [0, 7, 1 << 40, (1 << 64) - 1])
 def test_an_l1_table_outside_of_the_file_is_an_error(stream: bytes, l1: int) -> None:
-    with pytest.raises(CannotOpen, match="its L1 table at 0x[0-9a-f]+ is not in the file"):
+    with pytest.raises(CannotOpen, match=r"its L1 table at 0x[0-9a-f]+ is not in the file"):
         opened(change(made(stream), TABLE, "Q", l1))
 
 
@@ -386,8 +456,7 @@ def test_a_file_cut_anywhere_is_an_error_or_a_stream_with_problems(stream: bytes
     for length in [*range(0, 130, 7), *range(130, len(image), 1999)]:
         try:
             o = opened(image[:length])
-        except CannotOpen as error:
-            assert "\n" not in str(error)
+        except CannotOpen:
             continue
         got = o.stream.source.read(0, 1 << 20)
         sound = max(0, length - (len(image) - -(-len(stream) // CLUSTER) * CLUSTER))
@@ -418,11 +487,11 @@ def test_encryption_and_external_data_files_are_refused(tmp_path: Path) -> None:
         "qemu-img", "create", "-q", "-f", "qcow2", "--object", "secret,id=s,data=abc", "-o",
         "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", path, "1M",
     )  # fmt: skip
-    with pytest.raises(CannotOpen, match="this qcow2 image is encrypted .LUKS."):
+    with pytest.raises(CannotOpen, match=r"this qcow2 image is encrypted .LUKS."):
         open_streams(path)
     path = tmp_path / "external.qcow2"
     run("qemu-img", "create", "-q", "-f", "qcow2", "-o", f"data_file={tmp_path / 'data'}", path, "1M")
-    with pytest.raises(CannotOpen, match="keeps its data in an external file"):
+    with pytest.raises(CannotOpen, match=r"keeps its data in an external file"):
         open_streams(path)
 
 
@@ -438,7 +507,9 @@ def test_hostile_tags_reach_the_list_as_escapes(stream: bytes) -> None:
 
 
 # The magic stays: without it the image is something unknown with a stream behind it.
-@given(damage=st.lists(st.tuples(st.integers(4, 13 * CLUSTER), st.binary(min_size=1, max_size=8)), max_size=4))
+@given(
+    damage=st.lists(st.tuples(st.integers(4, 13 * CLUSTER), st.binary(min_size=1, max_size=8)), max_size=4)
+)
 @settings(max_examples=300, deadline=None)
 def test_any_damage_ends_in_an_error_or_a_bounded_stream(damage: list[tuple[int, bytes]]) -> None:
     image = made(SMALL.read_bytes())
@@ -446,8 +517,7 @@ def test_any_damage_ends_in_an_error_or_a_bounded_stream(damage: list[tuple[int,
         image[at : at + len(data)] = data
     try:
         o = opened(image)
-    except (CannotOpen, ChoiceNeeded) as error:
-        assert "\x1b" not in str(error)
+    except (CannotOpen, ChoiceNeeded):
         return
     source = o.stream.source
     assert isinstance(source, VmState)

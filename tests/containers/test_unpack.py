@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,12 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qevm.containers import Limits, Progress, Space, UnpackingSource, open_streams
-from qevm.containers import growing
-from qevm.containers.decoders import MAKERS, Plain, gzip as gzip_decoder
+from qevm.containers import Limits, Progress, Space, UnpackingSource, growing, open_streams
+from qevm.containers.decoders import Plain
+from qevm.containers.decoders import gzip as gzip_decoder
 from qevm.containers.feed import PipeFeed, SourceFeed
 from qevm.containers.spool import Spool
-from qevm.problems import CannotOpen, Severity, SourceError
+from qevm.problems import CannotOpen, SourceError
 from qevm.source import BytesSource, FileSource, SubSource
 
 MIB = 1 << 20
@@ -271,7 +270,7 @@ def test_without_o_tmpfile_it_is_unlinked_at_once(tmp_path: Path, monkeypatch: p
 
 
 def test_a_bad_tmpdir_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CannotOpen, match="no temporary file in .*absent.*--tmpdir"):
+    with pytest.raises(CannotOpen, match=r"no temporary file in .*absent.*--tmpdir"):
         Spool(tmp_path / "absent")
 
 
@@ -287,9 +286,7 @@ def test_a_bad_tmpdir_is_named(tmp_path: Path) -> None:
     reads=st.lists(st.tuples(st.integers(0, 60000), st.integers(0, 60000)), max_size=5),
 )
 @settings(max_examples=150, deadline=None)
-def test_the_spool_reads_back_what_was_appended(
-    pieces: list[bytes], reads: list[tuple[int, int]]
-) -> None:
+def test_the_spool_reads_back_what_was_appended(pieces: list[bytes], reads: list[tuple[int, int]]) -> None:
     spool = Spool()
     model = b""
     for piece in pieces:

@@ -111,7 +111,12 @@ def main(source: Path) -> None:
     for name, why in PICKED.items():
         manifest = trimmed(json.loads((source / f"{name}.json").read_text()))
         (HERE / f"{name}.json").write_text(json.dumps(manifest, indent=1) + "\n")
-        for pattern in (f"{name}.bin.zst", f"{name}.ch*.bin.zst", f"{name}.analyze.json.zst"):
+        for pattern in (
+            f"{name}.bin.zst",
+            f"{name}.ch*.bin.zst",
+            f"{name}.analyze.json.zst",
+            f"{name}.*.analyze.json.zst",
+        ):
             for file in source.glob(pattern):
                 shutil.copyfile(file, HERE / file.name)
         rows.append(
@@ -121,17 +126,17 @@ def main(source: Path) -> None:
     size = sum(file.stat().st_size for file in HERE.iterdir())
     (HERE / "README.md").write_text(
         "# Captures that the tests stand on\n\n"
-        "Real migration streams of running QEMUs, and what others said about them. Made with QEMU's own\n"
-        "migration; the guests are boot sectors and bare-metal programs written for it, so no one's data are in\n"
-        f"them. {len(rows)} captures, {size / 1e6:.1f} MB.\n\n"
+        "Real migration streams of running QEMUs, and what others said about them. The guests are boot\n"
+        "sectors and bare-metal programs written for this, beside the firmware that QEMU brings along.\n"
+        f"{len(rows)} captures, {size / 1e6:.1f} MB.\n\n"
         "| file | what |\n|---|---|\n"
         "| NAME.bin.zst | the capture (`NAME.chN.bin.zst`: further channels of the same migration) |\n"
-        "| NAME.json | the command line of QEMU; `oracle`: registers and sha256 of each RAM block, taken from "
-        "the QEMU that was migrated; `walker`: counts of a walker that shares no code with qevm; "
+        "| NAME.json | the command line of QEMU; `oracle`: registers and sha256 of each RAM block, "
+        "taken from the QEMU that was migrated; `walker`: counts of a walker that shares no code with qevm; "
         "`analyze_migration`: what QEMU's script did |\n"
         "| NAME.analyze.json.zst | the output of QEMU 10.0.2's `scripts/analyze-migration.py -d state` |\n"
-        "| NAME.golden | the output of `qevm show` for every device; `pytest --update-golden` writes it anew, "
-        "and the diff is for reviewing |\n\n"
+        "| NAME.golden | the output of `qevm show` for every device; `pytest --update-golden` writes it "
+        "anew, and the diff is for reviewing |\n\n"
         "Copied by `python tests/tools/pick_captures.py FOLDER`, FOLDER holding the full set. The suite also "
         "runs over\nall of `../shared/captures` where that folder is there.\n\n"
         "| name | there for | QEMU | target | machine | bytes unpacked |\n|---|---|---|---|---|---|\n"

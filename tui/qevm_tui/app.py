@@ -7,10 +7,17 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events, on
+from textual.app import App, ComposeResult
+from textual.binding import BindingType
+from textual.command import CommandPalette
+from textual.containers import Container
+from textual.geometry import Size
+from textual.message import Message
+
 from qevm.field import Field
 from qevm.problems import QevmError
 from qevm.section import Section
-from qevm.source import FileSource
 from qevm_tui import moves
 from qevm_tui.decoded import AT_ONCE, Decoded
 from qevm_tui.keys import bindings
@@ -31,21 +38,16 @@ from qevm_tui.selection import (
     field_at,
     path_at,
 )
-from qevm_tui.sizes import PaneSizes
+from qevm_tui.sizes import STACK_BELOW, PaneSizes
 from qevm_tui.status import header_spans, status_spans
 from qevm_tui.theme import QEVM_DARK
 from qevm_tui.words import problem_text
 from qevm_tui.worker import Progress, Walk
-from textual import on
-from textual.app import App, ComposeResult
-from textual.binding import BindingType
-from textual.command import CommandPalette
-from textual.containers import Container
-from textual.message import Message
 
 if TYPE_CHECKING:
-    from qevm.capture import Capture
     from textual.driver import Driver
+
+    from qevm.capture import Capture
 
 PANES = ("tree", "hex", "detail")
 
@@ -67,7 +69,8 @@ class QevmApp(App[None]):
     ESCAPE_TO_MINIMIZE = False
 
     def __init__(self, capture: Capture, *, walk: bool = True) -> None:
-        super().__init__()
+        # The terminal's own colours, also where NO_COLOR takes them away.
+        super().__init__(ansi_color=True)
         self.animation_level = "none"
         self.register_theme(QEVM_DARK)
         self.theme = QEVM_DARK.name
@@ -128,15 +131,15 @@ class QevmApp(App[None]):
         if self._walk_wanted and not self.capture.complete:
             self.call_after_refresh(self.start_walk)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         # What a terminal shows after a change of size is its own affair.
         self._forget_terminal()
         if self.tree_pane.is_mounted:
-            self._arrange()
+            self._arrange(event.size)
 
-    def _arrange(self) -> None:
-        """Give the panes their sizes."""
-        width, height = self.size
+    def _arrange(self, size: Size | None = None) -> None:
+        """Give the panes their sizes on a screen of ``size`` (default: what it is now)."""
+        width, height = size or self.size
         stacked = self.sizes.stacked(width)
         digits = self.hex_pane.digits
         shown = {name: self.zoomed in ("", name) for name in PANES}
@@ -149,7 +152,9 @@ class QevmApp(App[None]):
         self.query_one("#right").set_class(stacked, "stacked")
         self.tree_pane.styles.width = "1fr" if self.zoomed else self.sizes.tree_width(width, digits)
         self.hex_pane.styles.width = "1fr" if self.zoomed or stacked else self.sizes.hex_width(width, digits)
-        self.hex_pane.styles.height = self.sizes.hex_rows(height - 3) if stacked and not self.zoomed else "1fr"
+        self.hex_pane.styles.height = (
+            self.sizes.hex_rows(height - 3) if stacked and not self.zoomed else "1fr"
+        )
 
     # -- the selection ----------------------------------------------------------------------------
 
@@ -222,7 +227,10 @@ class QevmApp(App[None]):
     def _show_bars(self) -> None:
         self.header_bar.put(*header_spans(self.capture, self.problems, self._progress, self.palette))
         waiting = self._waiting[0] if self._waiting is not None else ""
-        self.status_bar.put(*status_spans(self.selection, self.root, self.palette, self._message, waiting))
+        wide = self.size.width >= STACK_BELOW
+        self.status_bar.put(
+            *status_spans(self.selection, self.root, self.palette, self._message, waiting, wide)
+        )
 
     def say(self, text: str, *, bad: bool = False) -> None:
         """Show a message on the status line until the selection changes."""
@@ -316,7 +324,7 @@ class QevmApp(App[None]):
             return False
         try:
             section = self._waiting[1]()
-        except moves.Nowhere as reason:
+        except moves.NowhereError as reason:
             self._waiting = None
             self.say(str(reason))
             return True
@@ -348,7 +356,7 @@ class QevmApp(App[None]):
         self.select_offset(problem.offset, jump=True)
         self.say(f"problem {number} of {len(self.problems)}: {problem_text(problem)}", bad=True)
 
-    def action_back(self) -> None:
+    async def action_back(self) -> None:
         """Back to where one was."""
         self._revisit(self.history.back(), "nothing to go back to")
 
@@ -395,7 +403,7 @@ class QevmApp(App[None]):
         if section is not None:
             self._waiting = None
             self.select_offset(offset)
-            raise moves.Nowhere(f"0x{offset:x} is indexed now")
+            raise moves.NowhereError(f"0x{offset:x} is indexed now")
         return None
 
     def action_export(self) -> None:
@@ -413,11 +421,11 @@ class QevmApp(App[None]):
 
     def action_copy(self) -> None:
         """Copy the selected bytes as hexdump text."""
-        from qevm_tui.clipboard import TooLarge, clipboard_text
+        from qevm_tui.clipboard import TooMuchError, clipboard_text
 
         try:
             text = clipboard_text(self.capture, self.selection)
-        except (TooLarge, QevmError) as error:
+        except (TooMuchError, QevmError) as error:
             self.say(str(error), bad=True)
             return
         self.copy_to_clipboard(text)
@@ -433,7 +441,7 @@ class QevmApp(App[None]):
         """Every action and every device."""
         from qevm_tui.dialogs.palette import QevmPalette
 
-        if not CommandPalette.is_open(self):
+        if not isinstance(self.screen, CommandPalette):
             self.push_screen(QevmPalette())
 
     # -- panes ------------------------------------------------------------------------------------
@@ -451,7 +459,7 @@ class QevmApp(App[None]):
         if self.zoomed and self.zoomed != name:
             self.zoomed = name
             self._arrange()
-        next(pane for pane in self.panes() if pane.id == name).focus()
+        self.screen.set_focus(next(pane for pane in self.panes() if pane.id == name))
 
     def action_focus_next(self) -> None:
         self._cycle(1)
@@ -498,17 +506,11 @@ class QevmApp(App[None]):
 
     def action_reread(self) -> None:
         """Read the file again, and go on with a stopped walk."""
-        source = self.capture.source
-        if isinstance(source, FileSource):
-            try:
-                source.refresh()
-            except QevmError as error:
-                self.say(str(error), bad=True)
         self._decoded.forget()
         self.hex_pane.reread()
         self._show()
-        if not self.capture.complete:
-            self.start_walk()
+        self._walk.stop()
+        self.run_worker(partial(self._walk.run, reread=True), thread=True, group="walk")
 
     def action_cancel(self) -> None:
         """Stop waiting; else drop the marked bytes; else stop the walk."""

@@ -21,19 +21,19 @@ _LINE = 77
 BYTES_LIMIT = _TEXT_LIMIT // _LINE * 16
 
 
-class TooLarge(ValueError):
+class TooMuchError(ValueError):
     """More bytes than a clipboard takes.  ``str()`` says what to do instead."""
 
 
 def clipboard_text(capture: Capture, selection: Selection) -> str:
     """The selected bytes as hexdump text, which ``hexdump.restore`` turns into bytes again.
 
-    Raises TooLarge.
+    Raises TooMuchError.
     """
     if not selection.size:
-        raise TooLarge("no bytes are selected")
+        raise TooMuchError("no bytes are selected")
     if selection.size > BYTES_LIMIT:
-        raise TooLarge(
+        raise TooMuchError(
             f"{selection.size:,} bytes are too many for a terminal's clipboard "
             f"(limit {human(BYTES_LIMIT)}); x exports them to a file"
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from qevm.capture import Capture
 from qevm.containers import Limits, Progress
 from qevm.index import SectionIndex
-from qevm.problems import NoSuchSection, QevmError, Severity
+from qevm.problems import NoSuchSection, Problem, QevmError, Severity
 from qevm.safetext import safe
 from qevm.section import Confidence, Section, SectionKind
 
@@ -32,6 +32,7 @@ def open_capture(options: argparse.Namespace, *, wait: bool = True) -> Capture:
             options.capture,
             stream=options.stream,
             wait=wait,
+            cached=not options.no_cache,
             offset=options.offset,
             snapshot=options.snapshot,
             limits=_limits(options),
@@ -44,8 +45,8 @@ def open_capture(options: argparse.Namespace, *, wait: bool = True) -> Capture:
 
 def _limits(options: argparse.Namespace) -> Limits:
     limits = Limits(tmpdir=options.tmpdir)
-    if options.max_unpacked is not None:
-        limits = replace(limits, max_size=options.max_unpacked)
+    if options.max_size is not None:
+        limits = replace(limits, max_size=options.max_size)
     if options.max_ratio is not None:
         limits = replace(limits, max_ratio=options.max_ratio)
     if options.fill_disk:
@@ -169,11 +170,10 @@ def export(options: argparse.Namespace) -> int:
     capture = open_capture(options)
     sections = find_sections(capture, options)
     if options.chain:
-        devices = {s.device for s in sections if s.device is not None}
-        if not devices:
-            capture.walk_all()
-            sections = [s for item in sections if (s := capture.section_at(item.offset)) is not None]
-            devices = {s.device for s in sections if s.device is not None}
+        # find() walks no further than it must: the chain may go on, and a located section has no device yet.
+        capture.walk_all()
+        walked = [s for item in sections if (s := capture.section_at(item.offset)) is not None]
+        devices = {s.device for s in walked if s.device is not None}
         if not devices:
             raise NoSuchSection("this section belongs to no device: it has no chain")
         rows = sorted(row for number in devices for row in capture.index.devices[number].sections)
@@ -197,23 +197,16 @@ def check(options: argparse.Namespace) -> int:
     capture = open_capture(options)
     capture.walk_all()
     problems = sorted(capture.problems, key=lambda p: p.offset)
+    around = [] if capture.opened is None else capture.opened.problems
+    # A container may be odd and its stream whole: only what costs bytes of the stream makes it unsound.
     bad = [p for p in problems if p.severity is not Severity.NOTE]
+    bad += [p for p in around if p.severity is Severity.ERROR]
     if options.json:
-        for p in problems:
-            print(
-                json.dumps(
-                    {
-                        "offset": p.offset,
-                        "severity": p.severity.name.lower(),
-                        "section": p.section,
-                        "device": p.device,
-                        "message": p.message,
-                        "expected": p.expected,
-                        "found": p.found,
-                    }
-                )
-            )
+        for where, p in [("container", p) for p in around] + [("stream", p) for p in problems]:
+            print(json.dumps(_problem_row(where, p)))
         return 1 if bad else 0
+    for p in around:
+        print(f"{p.severity.name.lower()}: container: {safe(str(p))}")
     for p in problems:
         print(f"{p.severity.name.lower()}: {safe(str(p))}")
     name = safe(capture.name)
@@ -222,6 +215,19 @@ def check(options: argparse.Namespace) -> int:
         return 1
     print(f"{name}: sound, {len(capture.index)} sections")
     return 0
+
+
+def _problem_row(where: str, problem: Problem) -> dict[str, object]:
+    return {
+        "in": where,
+        "offset": problem.offset,
+        "severity": problem.severity.name.lower(),
+        "section": problem.section,
+        "device": problem.device,
+        "message": problem.message,
+        "expected": problem.expected,
+        "found": problem.found,
+    }
 
 
 def analyze(options: argparse.Namespace) -> int:

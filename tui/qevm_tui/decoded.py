@@ -35,7 +35,7 @@ class Decoded:
         return root
 
     def decode(self, section: Section) -> Field:
-        """Decode, in whatever thread this is called.  A section that cannot be read is a field that says so."""
+        """Decode, in whatever thread this is called.  What cannot be read is a field that says so."""
         try:
             return self._capture.decode(section)
         except QevmError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from qevm.explain.render import value_text
 from qevm.field import Field, LazyFields
 from qevm.safetext import safe
 
@@ -46,18 +47,3 @@ def _line(field: Field, depth: int) -> str:
     if field.problem:
         text += f"  !! {safe(field.problem)}"
     return text
-
-
-def value_text(field: Field) -> str:
-    """A value as hex and decimal, bytes as a short preview."""
-    value = field.value
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        width = 2 * field.size if field.size else 1
-        return f"0x{value & ((1 << 8 * max(field.size, 8)) - 1):0{width}x} ({value})"
-    if isinstance(value, bytes):
-        return value[:32].hex(" ") + (" …" if len(value) > 32 else "")
-    return safe(str(value), 200)

@@ -61,7 +61,9 @@ KEYS: tuple[Key, ...] = (
     Key("quit", "q", "quit", "quit", footer="quit", shown="q"),
     Key("palette", "ctrl+p", "command_palette", "every action and device", shown="ctrl+p", command=False),
     Key("next-pane", "tab", "app.focus_next", "next pane", shown="Tab", command=False),
-    Key("previous-pane", "shift+tab", "app.focus_previous", "previous pane", shown="shift+Tab", command=False),
+    Key(
+        "previous-pane", "shift+tab", "app.focus_previous", "previous pane", shown="shift+Tab", command=False
+    ),
     Key("back", "backspace,alt+left", "back", "back to where one was", shown="Backspace  alt+←"),
     Key("forward", "alt+right", "forward", "forward again", shown="alt+→"),
     Key("narrower", "less_than_sign", "resize(-2)", "make the pane narrower", shown="<"),
@@ -77,7 +79,15 @@ KEYS: tuple[Key, ...] = (
     Key("end-row", "end,ctrl+end", "edge(1)", "last row", "list", shown="End", command=False),
     Key("open", "right", "unfold", "open, or into what is open", "list", shown="→", command=False),
     Key("close", "left", "fold", "close, or out to what it belongs to", "list", shown="←", command=False),
-    Key("toggle", "enter,space", "choose", "choose; open or close", "list", shown="Enter  Space", command=False),
+    Key(
+        "toggle",
+        "enter,space",
+        "choose",
+        "choose; open or close",
+        "list",
+        shown="Enter  Space",
+        command=False,
+    ),
     Key("byte-left", "left,h", "move(-1)", "one byte back", "hex", shown="←  h", command=False),
     Key("byte-right", "right,l", "move(1)", "one byte on", "hex", shown="→  l", command=False),
     Key("byte-up", "up,k", "line(-1)", "one row up", "hex", shown="↑  k", command=False),
@@ -90,17 +100,37 @@ KEYS: tuple[Key, ...] = (
     Key("last-byte", "ctrl+end", "edge(1)", "last byte of the capture", "hex", shown="ctrl+End"),
     Key("mark-left", "shift+left", "mark(-1)", "mark bytes: one back", "hex", shown="shift+←", command=False),
     Key("mark-right", "shift+right", "mark(1)", "mark bytes: one on", "hex", shown="shift+→", command=False),
-    Key("mark-up", "shift+up", "mark_line(-1)", "mark bytes: a row up", "hex", shown="shift+↑", command=False),
-    Key("mark-down", "shift+down", "mark_line(1)", "mark bytes: a row down", "hex", shown="shift+↓", command=False),
+    Key(
+        "mark-up", "shift+up", "mark_line(-1)", "mark bytes: a row up", "hex", shown="shift+↑", command=False
+    ),
+    Key(
+        "mark-down",
+        "shift+down",
+        "mark_line(1)",
+        "mark bytes: a row down",
+        "hex",
+        shown="shift+↓",
+        command=False,
+    ),
     Key("mark", "v", "toggle_mark", "begin or end marking bytes", "hex", shown="v"),
-    Key("into-detail", "enter", "into_detail", "to the field in the detail pane", "hex", shown="Enter", command=False),
+    Key(
+        "into-detail",
+        "enter",
+        "into_detail",
+        "to the field in the detail pane",
+        "hex",
+        shown="Enter",
+        command=False,
+    ),
 )
 
 
 def bindings(*scopes: str) -> list[Binding]:
     """Textual bindings of the given scopes."""
     return [
-        Binding(key.keys, key.action, key.help, show=False, id=key.name) for key in KEYS if key.scope in scopes
+        Binding(key.keys, key.action, key.help, show=False, id=key.name)
+        for key in KEYS
+        if key.scope in scopes
     ]
 
 

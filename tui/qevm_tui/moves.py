@@ -1,7 +1,7 @@
 """Where a jump leads: to a section, to something that the walk has not reached yet, or nowhere.
 
 A move is a function that is asked again while the walk goes on.  It returns a :class:`Section` when it has
-arrived, ``None`` while only the walk can tell, and raises :class:`Nowhere` when there is no such place.
+arrived, ``None`` while only the walk can tell, and raises :class:`NowhereError` when there is no such place.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from qevm.problems import QevmError
 from qevm.section import Device, Section, SectionKind
 from qevm_tui.words import section_name
 
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
 Move = Callable[[], Section | None]
 
 
-class Nowhere(Exception):
+class NowhereError(QevmError):
     """There is no such place.  ``str()`` says so to a user."""
 
 
 def _device(capture: Capture, section: Section | None) -> Device:
     if section is None:
-        raise Nowhere("no section is selected")
+        raise NowhereError("no section is selected")
     if section.device is None:
-        raise Nowhere(f"{section_name(section)} belongs to no device")
+        raise NowhereError(f"{section_name(section)} belongs to no device")
     return capture.index.devices[section.device]
 
 
@@ -48,14 +49,14 @@ def chain_end(capture: Capture, section: Section | None) -> Section | None:
     if last.kind is SectionKind.END or not device.iterative:
         return last
     if capture.complete:
-        raise Nowhere(f"{section_name(section)} has no END in this stream")
+        raise NowhereError(f"{section_name(section)} has no END in this stream")
     return None
 
 
 def chunk(capture: Capture, section: Section | None, step: int) -> Section | None:
     """The chunk ``step`` further in the chain."""
     if section is not None and section.index < 0:
-        raise Nowhere(f"{section_name(section)} has only one section")
+        raise NowhereError(f"{section_name(section)} has only one section")
     device = _device(capture, section)
     assert section is not None
     row = capture.index.chunk(section.index, step)
@@ -63,11 +64,11 @@ def chunk(capture: Capture, section: Section | None, step: int) -> Section | Non
         return capture.index[row]
     name = section_name(section)
     if not device.iterative:
-        raise Nowhere(f"{name} has only one section")
+        raise NowhereError(f"{name} has only one section")
     if step < 0:
-        raise Nowhere(f"this is the first section of {name}")
+        raise NowhereError(f"this is the first section of {name}")
     if section.kind is SectionKind.END or capture.complete:
-        raise Nowhere(f"this is the last section of {name}")
+        raise NowhereError(f"this is the last section of {name}")
     return None
 
 
@@ -80,7 +81,7 @@ def device(capture: Capture, idstr: str, instance_id: int) -> Section | None:
         if (section.idstr, section.instance_id) == (idstr, instance_id):
             return section
     if capture.complete:
-        raise Nowhere(f"no device {idstr}@{instance_id} in this stream")
+        raise NowhereError(f"no device {idstr}@{instance_id} in this stream")
     return None
 
 
@@ -88,11 +89,11 @@ def section_of(capture: Capture, offset: int) -> Section | None:
     """The section that covers ``offset``."""
     found = capture.section_at(offset)
     if found is None and (capture.complete or capture.walked > offset):
-        raise Nowhere(f"no section covers 0x{offset:x}")
+        raise NowhereError(f"no section covers 0x{offset:x}")
     return found
 
 
-class BadOffset(ValueError):
+class OffsetFormatError(QevmError):
     """The text is no offset.  ``str()`` says why."""
 
 
@@ -103,22 +104,28 @@ def read_offset(text: str, cursor: int, size: int) -> tuple[int, str]:
     """(offset, how it was read) for what a user typed.
 
     ``0x1f``, ``1fh`` and everything with a letter a–f are hexadecimal, digits alone are decimal; a sign in
-    front counts from the cursor.  Blanks, ``_`` and ``,`` between digits are left out.  Raises BadOffset.
+    front counts from the cursor.  Blanks, ``_`` and ``,`` between digits are left out.
+
+    Raises OffsetFormatError.
     """
     plain = re.sub(r"[\s_,]", "", text.lower())
     sign = plain[:1] if plain[:1] in "+-" else ""
     digits = plain[len(sign) :]
     if not digits:
-        raise BadOffset("type an offset")
+        raise OffsetFormatError("type an offset")
     if digits.isdecimal() and digits.isascii():
         value, how = int(digits), f"decimal (hex would be 0x{digits})"
     elif _HEX.match(digits):
         value, how = int(digits.removeprefix("0x").removesuffix("h"), 16), "hex"
     else:
-        raise BadOffset("not a number: 0x1f, 1f and 1fh are hex, 31 is decimal, + or - counts from the cursor")
+        raise OffsetFormatError(
+            "not a number: 0x1f, 1f and 1fh are hex, 31 is decimal, + or - counts from the cursor"
+        )
     if sign:
         value = cursor + value if sign == "+" else cursor - value
         how += ", from the cursor"
     if not 0 <= value < size:
-        raise BadOffset(f"{'-' if value < 0 else ''}0x{abs(value):x} is outside the capture (0 … 0x{size - 1:x})")
+        raise OffsetFormatError(
+            f"{'-' if value < 0 else ''}0x{abs(value):x} is outside the capture (0 … 0x{size - 1:x})"
+        )
     return value, how

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qevm.field import Role
 from rich.style import Style
+
+from qevm.field import Role
 
 _NONE = Style()
 
@@ -74,7 +75,7 @@ DARK = _palette(
     name="none",
     cursor="color(231) on color(25)",
     cursor_away="on color(237)",
-    selected="on color(23)",
+    selected="on color(17)",
 )
 """256 colours on a dark background."""
 

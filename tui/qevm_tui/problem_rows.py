@@ -16,6 +16,7 @@ class ProblemRows:
 
     def __init__(self, capture: Capture) -> None:
         self._capture = capture
+        self._generation = capture.generation
         self._known = 0
         self._by_row: dict[int, list[Problem]] = {}
         self._rows: list[int] = []
@@ -26,6 +27,9 @@ class ProblemRows:
 
     def update(self) -> bool:
         """Take in new problems; returns whether there were any."""
+        if self._generation != self._capture.generation:
+            # The walk began anew; what was known is void.
+            self.__init__(self._capture)  # type: ignore[misc]
         problems = self._capture.problems
         count = len(problems)
         if count == self._known:

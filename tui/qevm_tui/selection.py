@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from textual.message import Message
+
 from qevm.field import Field, LazyFields
 from qevm.section import Section
-from textual.message import Message
 
 FieldPath = tuple[int, ...]
 
@@ -90,7 +91,7 @@ class FieldChosen(Message):
 
 
 class BytesChosen(Message):
-    """The user moved the byte cursor, or marked the bytes between ``anchor`` and ``cursor`` (both included)."""
+    """The user moved the byte cursor, or marked the bytes from ``anchor`` to ``cursor`` (both included)."""
 
     def __init__(self, cursor: int, anchor: int | None = None) -> None:
         super().__init__()

@@ -29,7 +29,7 @@ class PaneSizes:
         if self.stacked(width):
             best = max(26, width * 35 // 100)
         else:
-            best = min(48, max(28, (width - self._own_hex(width, digits) - 2) * 48 // 100))
+            best = min(54, max(28, (width - self._own_hex(width, digits) - 2) * 48 // 100))
         return self._within(self.tree or best, width - 2 * _LEAST)
 
     def hex_width(self, width: int, digits: int) -> int:

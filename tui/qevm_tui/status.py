@@ -29,7 +29,11 @@ def header_spans(
     count = len(capture.index)
     facts.append(plural(count, "section") + ("" if capture.complete else "…"))
     name = safe(PurePath(capture.name).name, 60)
-    left: list[Span] = [(" qevm ", palette.dim), (f" {name} ", palette.strong), ("  " + " · ".join(facts), None)]
+    left: list[Span] = [
+        (" qevm ", palette.dim),
+        (f" {name} ", palette.strong),
+        ("  " + " · ".join(facts), None),
+    ]
     if problems.bad:
         left.append((f" · ! {plural(problems.bad, 'problem')}", palette.problem))
     elif capture.complete:
@@ -51,9 +55,14 @@ def _progress_spans(progress: Progress | None, palette: Palette) -> list[Span]:
 
 
 def status_spans(
-    selection: Selection, root: Field | None, palette: Palette, message: tuple[str, bool] | None, waiting: str
+    selection: Selection,
+    root: Field | None,
+    palette: Palette,
+    message: tuple[str, bool] | None,
+    waiting: str,
+    wide: bool,
 ) -> tuple[list[Span], list[Span]]:
-    """Offset, device › field, size, type and value; at the right the selected bytes, or what is waited for."""
+    """Offset, device › field, size, type, value; at the right the selected bytes or what is waited for."""
     left: list[Span] = [(f" 0x{selection.cursor:x}", palette.accent), ("  ", None)]
     if message is not None:
         text, bad = message
@@ -63,7 +72,7 @@ def status_spans(
     right: list[Span] = []
     if waiting:
         right.append((f" {waiting}, Esc cancels ", palette.note))
-    elif selection.precise and selection.size:
+    elif selection.marked or (wide and selection.precise and selection.size):
         right.append((f" sel {selection.size:,} B @ 0x{selection.start:x} ", palette.dim))
     return left, right
 

@@ -31,6 +31,7 @@ Attributes = tuple[str, str, frozenset[str]]
 
 _PLAIN: Attributes = ("", "", frozenset())
 _VISIBLE_ON_BLANKS = frozenset({"4", "7", "9", "21", "53"})
+_POINTER_SHAPE = "\x1b]22;"
 _SKIP = 4
 """So many unchanged cells are rather sent again than jumped over."""
 
@@ -161,7 +162,7 @@ class Grid:
                     self._x = 0
                 elif match.group() == "\r":
                     self._x = 0
-            else:
+            elif not match.group().startswith(_POINTER_SHAPE):
                 out.append(self._flush())
                 out.append(match.group())
         out.append(self._flush())
@@ -239,15 +240,13 @@ class Grid:
             out.insert(0, "\x1b[?2026h")
         return "".join(out)
 
-    def _flush_row(self, y: int, row: _Row, at: tuple[int, int] | None, out: list[str]) -> tuple[int, int] | None:
+    def _flush_row(
+        self, y: int, row: _Row, at: tuple[int, int] | None, out: list[str]
+    ) -> tuple[int, int] | None:
         text, styles, shown, shown_styles = row.text, row.styles, row.shown, row.shown_styles
         if text == shown and styles == shown_styles:
             return at
-        changed = [
-            x
-            for x in range(len(text))
-            if text[x] != shown[x] or styles[x] != shown_styles[x]
-        ]
+        changed = [x for x in range(len(text)) if text[x] != shown[x] or styles[x] != shown_styles[x]]
         end = self._blank_from(row)
         erase = changed[-1] >= end and sum(1 for x in changed if x >= end) > 4
         runs = self._runs([x for x in changed if x < end] if erase else changed, row)
@@ -276,11 +275,14 @@ class Grid:
         """Stretches to send: changed cells, with short unchanged gaps between them."""
         runs: list[tuple[int, int]] = []
         for x in changed:
-            if runs and x - runs[-1][1] <= _SKIP and all(
-                row.styles[gap] == row.styles[runs[-1][1]] for gap in range(runs[-1][1] + 1, x)
+            if (
+                runs
+                and x - runs[-1][1] <= _SKIP
+                and all(
+                    row.text[gap] == " " or row.styles[gap] == row.styles[runs[-1][1]]
+                    for gap in range(runs[-1][1] + 1, x)
+                )
             ):
-                runs[-1] = (runs[-1][0], x)
-            elif runs and x == runs[-1][1] + 1:
                 runs[-1] = (runs[-1][0], x)
             else:
                 # The second half of a wide character is sent with its first.
@@ -299,20 +301,17 @@ class Grid:
 
     def _send(self, y: int, first: int, last: int, row: _Row, out: list[str]) -> tuple[int, int] | None:
         text, styles = row.text, row.styles
+        sent = self._sent_style
         exact = True
-        x = first
-        while x <= last:
-            style = styles[x]
-            end = x + 1
-            while end <= last and styles[end] == style:
-                end += 1
-            out.append(change(self._sent_style, style))
-            self._sent_style = style
-            piece = "".join(text[x:end])
-            if not piece.isascii() and any(len(c) != 1 for c in text[x:end]):
-                exact = False
-            out.append(piece)
-            x = end
+        for x in range(first, last + 1):
+            character, style = text[x], styles[x]
+            # A blank needs only what can be seen of its style; the colour of the text may stay.
+            if style != sent and (character != " " or on_blanks(sent) != style):
+                out.append(change(sent, style))
+                sent = style
+            out.append(character)
+            exact = exact and len(character) == 1
+        self._sent_style = sent
         return (y, last + 1) if exact else None
 
 

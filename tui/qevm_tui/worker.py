@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from qevm.capture import Capture
 
 REPORT_EVERY = 0.25
-COURTESY = 0.06
+COURTESY = 0.02
 """Seconds that the walk stands still after a key, for the paint to come first."""
 
 _SWITCH_INTERVAL = 0.001
@@ -64,25 +64,30 @@ class Walk:
         """The user has just pressed a key: stand still for a moment."""
         self._courtesy_until = time.monotonic() + COURTESY
 
-    def run(self) -> None:
-        """Walk until the end or :meth:`stop`; returns at once when it runs elsewhere already."""
-        if not self._lock.acquire(blocking=False):
+    def run(self, *, reread: bool = False) -> None:
+        """Walk until the end or :meth:`stop`; returns at once when it runs elsewhere already.
+
+        With ``reread`` the file is looked at again first, which waits for a walk elsewhere to stop.
+        """
+        if not self._lock.acquire(blocking=reread):
             return
         before = sys.getswitchinterval()
         sys.setswitchinterval(min(before, _SWITCH_INTERVAL))
         try:
-            self._run()
+            self._run(reread)
         finally:
             sys.setswitchinterval(before)
             self._lock.release()
 
-    def _run(self) -> None:
+    def _run(self, reread: bool) -> None:
         capture = self._capture
         self._stop.clear()
         begun = reported = time.monotonic()
         start = capture.walked
         error = ""
         try:
+            if reread:
+                capture.reread()
             for offset in capture.walk():
                 now = time.monotonic()
                 while now < self._courtesy_until and not self._stop.is_set():

@@ -1,0 +1,1 @@
+"""One module for each body format, behind one protocol (``protocol``, ``registry``)."""

@@ -144,14 +144,13 @@ SUBSECTIONS = (
     ("cpu/kvm_nested_state/vmx/shadow_vmcs12", 1, "data.vmx[0].shadow_vmcs12:uint8*4096"),
 )
 
-# A subsection whose one field is a struct with subsections of its own: name, field, type, inner vmsd, its fields.
+# A subsection whose one field is a struct with subsections: name, field, inner vmsd, version, its fields.
 _NESTED = (
-    ("virtio/extra_state", "extra_state", "struct", "virtio_pci", 1, ""),
-    ("virtio/extra_state", "extra_state", "struct", "virtio_mmio", 1, ""),
+    ("virtio/extra_state", "extra_state", "virtio_pci", 1, ""),
+    ("virtio/extra_state", "extra_state", "virtio_mmio", 1, ""),
     (
         "cpu/nested_state",
         "env.nested_state",
-        "struct",
         "cpu/kvm_nested_state",
         1,
         "flags:uint16 format:uint16 size:uint32",
@@ -180,7 +179,7 @@ def extend(library: Library) -> None:
         library.add(library.devices, layout(name, version, text))
     for name, version, text in SUBSECTIONS:
         library.add(library.subsections, layout(name, version, text))
-    for name, field, kind, vmsd, version, text in _NESTED:
+    for name, field, vmsd, version, text in _NESTED:
         library.layouts.append(layout(vmsd, version, text))
-        inner = LayoutField(field, kind, 0, 1, len(library.layouts) - 1)
+        inner = LayoutField(field, "struct", 0, 1, len(library.layouts) - 1)
         library.add(library.subsections, Layout(name, 1, (inner,)))

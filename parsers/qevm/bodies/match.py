@@ -13,18 +13,19 @@ from dataclasses import dataclass, field, replace
 
 from qevm.bodies.layout_library import SIZED_BY_COUNT, Layout, LayoutField, Library
 from qevm.bodies.pci_state import msix_size
-from qevm.layout import SectionType
+from qevm.constants import SectionType
 from qevm.safetext import decode
 from qevm.source import Source
 from qevm.vmdesc import VmField, Vmsd
 
 MAX_CANDIDATES = 16
 # Fields and subsections looked at for one body: a hostile one cannot make more work than this.
-_MAX_STEPS = 200_000
+_MAX_STEPS = 20_000
 _SUBSECTION = SectionType.SUBSECTION
 _WINDOW = 1 << 14
 # The device's own part of a virtio device, with requests in flight, is searched this far for a subsection.
-_VIRTIO_SEARCHED = 1 << 20
+_VIRTIO_SEARCHED = 1 << 18
+_VIRTIO = b"virtio/"
 # All that the bytes of these may be.
 _LEGAL = {"bool": b"\0\1", "nullptr": b"0", "ptr-marker": b"01"}
 _SIZES = {"uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8}
@@ -173,6 +174,8 @@ class Matcher:
                 for made, start in options
                 for vmsd, end in self._vmsd(item.layout, start, subsections=True)
             ][:MAX_CANDIDATES]
+            if not options:
+                break
         return options
 
     @staticmethod
@@ -230,15 +233,24 @@ class Matcher:
         The device's own part stands undescribed in the middle; all that are in use write
         ``virtio/64bit_features`` or another subsection behind it (device-facts §3).
         """
-        data = self._source.read(position, min(_VIRTIO_SEARCHED, self._limit - position))
-        index = 1
-        while (index := data.find(b"virtio/", index + 1)) >= 0:
-            start = position + index - 2
-            if self._subsection_head("virtio", start):
-                yield from (end for _, end in self._subsections("virtio", start))
-                break
+        start = self._virtio_subsection(position)
+        if start is not None:
+            yield from (end for _, end in self._subsections("virtio", start))
         if learned and position + learned <= self._limit:
             yield position + learned
+
+    def _virtio_subsection(self, position: int) -> int | None:
+        """Offset of the first subsection of the virtio core behind ``position``."""
+        stop = min(position + _VIRTIO_SEARCHED, self._limit)
+        for base in range(position, stop, _WINDOW):
+            # A name may lie across the border of two windows.
+            data = self._source.read(base, min(_WINDOW + len(_VIRTIO), stop - base))
+            index = -1
+            while (index := data.find(_VIRTIO, index + 1)) >= 0:
+                start = base + index - 2
+                if start > position and self._subsection_head("virtio", start):
+                    return start
+        return None
 
     def _msix_size(self, position: int) -> int:
         start = max((at for at in self._configs if at < position), default=None)

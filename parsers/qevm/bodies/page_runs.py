@@ -78,7 +78,7 @@ class PageRuns:
         self.totals = [0] * len(KINDS)
         self._rows = array("Q")
         self._row_firsts = array("Q")
-        self._row_totals = tuple(array("Q") for _ in KINDS)
+        self.row_totals = tuple(array("Q") for _ in KINDS)
 
     def __len__(self) -> int:
         return len(self.payloads)
@@ -94,11 +94,11 @@ class PageRuns:
             # The section before held no page: a stream can have 100,000 of those (§2.5).
             self._rows.pop()
             self._row_firsts.pop()
-            for column in self._row_totals:
+            for column in self.row_totals:
                 column.pop()
         self._rows.append(row)
         self._row_firsts.append(len(self))
-        for column, total in zip(self._row_totals, self.totals, strict=True):
+        for column, total in zip(self.row_totals, self.totals, strict=True):
             column.append(total)
 
     def append(
@@ -162,7 +162,7 @@ class PageRuns:
         after = place + 1 < len(self._rows)
         return [
             (column[place + 1] if after else total) - column[place]
-            for column, total in zip(self._row_totals, self.totals, strict=True)
+            for column, total in zip(self.row_totals, self.totals, strict=True)
         ]
 
     def run_at(self, offset: int) -> int | None:

@@ -8,6 +8,7 @@ page contents are never held.  Nearly all records are "the next page of the same
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Generator, Iterator
 from time import perf_counter
 
@@ -31,7 +32,8 @@ _MAX_GAPS = 10_000
 class RamBody(RecordReader):
     """Reads the sections of one RAM chain (the protocol of bodies).
 
-    ``ended``: the END section was read.  See :class:`RecordReader` for what is known of the records.
+    ``ended``: the END section was read.  ``ends`` alternates the source offset of a body that was scanned and
+    that of its end.  See :class:`RecordReader` for what is known of the records.
     """
 
     empty_body = b"\0\0\0\0\0\0\0\x10"
@@ -39,11 +41,14 @@ class RamBody(RecordReader):
     def __init__(self, facts: StreamFacts) -> None:
         super().__init__(facts)
         self.ended = False
+        self.ends = array("Q")
         self._reader: RunReader | None = None
         self._body = 0
 
     def scan(self, cursor: Cursor, kind: SectionKind, row: int) -> Iterator[None]:
         """Move ``cursor`` behind the EOS record of one section's body (stream-format §5.1)."""
+        if kind is not SectionKind.START and self._skip_remembered(cursor, kind):
+            return
         self._kind = kind
         self._row = row
         self._body = cursor.position
@@ -74,9 +79,29 @@ class RamBody(RecordReader):
             raise
         finally:
             cursor.window = window
+        self.ends.extend((self._body, cursor.position))
         if kind is SectionKind.END:
             self.ended = True
             self._check_pages()
+
+    def _skip_remembered(self, cursor: Cursor, kind: SectionKind) -> bool:
+        """Move over a body that an earlier walk of the same capture read (see ``qevm.cache``)."""
+        remembered = self.facts.remembered_ram
+        end = None if remembered is None else remembered.ends.get(cursor.position)
+        if remembered is None or end is None:
+            return False
+        if self.runs is not remembered.runs:
+            self.runs = remembered.runs
+            self.flushes, self.flush_runs = remembered.flushes, remembered.flush_runs
+            self._page_size = self.facts.page_size = remembered.page_size
+        cursor.skip(end - cursor.position)
+        self.ended = self.ended or kind is SectionKind.END
+        return True
+
+    @property
+    def rememberable(self) -> bool:
+        """True when all sections were read and nothing was wrong: an index of this chain can be kept."""
+        return self.ended and not self._problem_count and not len(self.gaps) and self.cut_at is None
 
     def fields(self, section: Section) -> list[Field]:
         """The records of one section: block list, counts, runs of pages, EOS."""

@@ -14,9 +14,9 @@ from qevm.bodies.protocol import BadBody
 from qevm.bodies.ram_blocks import BlockListReader, RamBlock
 from qevm.bodies.ram_gaps import Gap, Gaps
 from qevm.bodies.ram_resync import compressed_bound
+from qevm.constants import RamFlag
 from qevm.cursor import Cursor, Truncated
 from qevm.facts import StreamFacts
-from qevm.layout import RamFlag
 from qevm.problems import Problem, Severity
 from qevm.section import SectionKind
 

@@ -282,7 +282,21 @@ class RecordBody(ABC):
     def summary(self, section: Section) -> str:
         """See Body."""
         tally = self.tallies.of(section.index)
+        if tally is None and section.kind is SectionKind.FULL:
+            tally = self._count(section)
         return "" if tally is None else self.phrase(tally)
+
+    def _count(self, section: Section) -> list[int]:
+        """The tally of a FULL section that was located by its description and not scanned."""
+        reading = Reading(section.kind, self.begin(section.index))
+        cursor = Cursor(self.facts.source, section.body, section.body_end, 512)
+        try:
+            going = self.head(cursor, reading)
+            while going:
+                going = self.step(cursor, reading)
+        except (BadBody, Truncated):
+            pass
+        return reading.tally
 
     def phrase(self, tally: list[int]) -> str:
         """The tally of one section in words, e.g. ``2 records, 40 keys``."""

@@ -43,12 +43,11 @@ _TCP = (
 class SlirpBody:
     """A chain of sockets (each announced by ``2a``), ``00``, then the stack's own fields.
 
-    ``version_id`` is that of the section's header; layouts older than 3 are shorter.
+    Version 4 of the layout, which QEMU has written since 2.10.
     """
 
-    def __init__(self, facts: StreamFacts, version_id: int = 4) -> None:
+    def __init__(self, facts: StreamFacts) -> None:
         self.facts = facts
-        self.version_id = version_id
         self.problems: list[Problem] = []
 
     def scan(self, cursor: Cursor, kind: SectionKind, row: int) -> Iterator[None]:
@@ -81,7 +80,8 @@ class SlirpBody:
         """See Body."""
         return []
 
-    def _read(self, reader: FieldReader) -> Iterator[None]:
+    @staticmethod
+    def _read(reader: FieldReader) -> Iterator[None]:
         number = 0
         while True:
             at = reader.position
@@ -90,34 +90,27 @@ class SlirpBody:
                 break
             if tag != SOCKET_FOLLOWS:
                 raise BadBody(at, "slirp state with an unknown tag", "2a socket or 00 end", f"{tag:02x}")
-            _group(reader, f"socket[{number}]", self._socket)
+            _group(reader, f"socket[{number}]", _socket)
             number += 1
             yield
-        if self.version_id >= 2:
-            reader.number("ip_id", 2, "identification of the next IP packet")
-        if self.version_id >= 3:
-            for lease in range(LEASES):
-                _group(reader, f"bootp_clients[{lease}]", _lease)
+        reader.number("ip_id", 2, "identification of the next IP packet")
+        for lease in range(LEASES):
+            _group(reader, f"bootp_clients[{lease}]", _lease)
         yield
 
-    def _socket(self, reader: FieldReader) -> str:
-        reader.number("so_urgc", 4)
-        if self.version_id >= 4:
-            _group(reader, "fhost", _address)
-            _group(reader, "lhost", _address)
-        else:
-            reader.number("so_faddr", 4, _ipv4, Role.ADDRESS)
-            reader.number("so_laddr", 4, _ipv4, Role.ADDRESS)
-            reader.number("so_fport", 2)
-            reader.number("so_lport", 2)
-        reader.number("so_iptos", 1)
-        reader.number("so_emu", 1)
-        reader.number("so_type", 1)
-        reader.number("so_state", 4, signed=True)
-        _group(reader, "so_rcv", _buffer)
-        _group(reader, "so_snd", _buffer)
-        _group(reader, "so_tcpcb", _tcp)
-        return "connection of a guestfwd device"
+
+def _socket(reader: FieldReader) -> str:
+    reader.number("so_urgc", 4)
+    _group(reader, "fhost", _address)
+    _group(reader, "lhost", _address)
+    reader.number("so_iptos", 1)
+    reader.number("so_emu", 1)
+    reader.number("so_type", 1)
+    reader.number("so_state", 4, signed=True)
+    _group(reader, "so_rcv", _buffer)
+    _group(reader, "so_snd", _buffer)
+    _group(reader, "so_tcpcb", _tcp)
+    return "connection of a guestfwd device"
 
 
 def _tag_meaning(tag: int) -> str:

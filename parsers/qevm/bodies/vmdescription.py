@@ -1,4 +1,4 @@
-"""The VMDESCRIPTION section as Fields: length, then each device's own piece of the JSON (stream-format §4)."""
+"""The VMDESCRIPTION section as Fields: length, then each device's piece of the JSON (stream-format §4)."""
 
 from __future__ import annotations
 

@@ -181,6 +181,10 @@ class Members:
                     yield error.good
                 raise DecodeError(f"damaged {self.kind} data: {error}") from error
             except self._errors as error:
+                if "emory" in str(error):  # liblzma's limit, or an allocation of libzstd that failed
+                    raise DecodeError(
+                        f"its dictionary needs more memory than qevm gives it; unpack it with {self.kind} -d"
+                    ) from error
                 raise DecodeError(f"damaged {self.kind} data: {error}") from error
             if piece:
                 yield piece

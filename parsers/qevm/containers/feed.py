@@ -113,7 +113,7 @@ class PipeFeed:
         self.total: int | None = None
         self._fd = descriptor
         self._cancelled = False
-        self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._wake_read, self._wake_write = os.pipe()
 
     def read(self) -> bytes:
         """The next bytes; waits for the writer."""

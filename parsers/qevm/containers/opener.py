@@ -1,4 +1,7 @@
-"""open_streams: from a path to the stream in it, through whatever is wrapped round it."""
+"""open_streams: from a path to the stream in it, through whatever is wrapped round it.
+
+What reads a container is imported when one is met: a bare stream opens without it.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,10 @@ import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from qevm.containers import decoders, detect, growing
+from qevm.containers import detect, growing
 from qevm.containers.detect import Kind
-from qevm.containers.feed import SourceFeed
-from qevm.containers.libvirt import SPARSE, SaveImage
 from qevm.containers.model import (
     ChoiceNeeded,
     Container,
@@ -22,12 +24,13 @@ from qevm.containers.model import (
     no_offset,
     same_offset,
 )
-from qevm.containers.qcow2 import Qcow2Image
 from qevm.containers.unpack import Limits, Progress, UnpackingSource
-from qevm.containers.vmstate import VmState
 from qevm.problems import CannotOpen, NeedsChoice, Problem, QevmError, Severity
 from qevm.safetext import safe
 from qevm.source import FileSource, Source, SubSource
+
+if TYPE_CHECKING:
+    from qevm.containers.qcow2 import Qcow2Image
 
 MAX_DEPTH = 4
 """Layers of compression and frames that are opened."""
@@ -82,6 +85,8 @@ def open_streams(
 
 
 def _source(path: str, options: Options) -> Source:
+    if "\0" in path:
+        raise CannotOpen("a file name cannot hold a NUL")
     if path == "-":
         from qevm.containers.stdin import open_stdin
 
@@ -139,6 +144,8 @@ def _search(source: Source, at: int) -> Stream:
 
 
 def _libvirt(container: Container, source: Source, at: int, depth: int, options: Options) -> Stream:
+    from qevm.containers.libvirt import SPARSE, SaveImage
+
     image = SaveImage(source, at)
     name = image.believed_format()
     container.layers.append("libvirt save image" + (" (sparse)" if image.format == SPARSE else ""))
@@ -160,6 +167,9 @@ def _qcow2(container: Container, source: Source, at: int, options: Options) -> S
     if container.unpacking:
         # Its tables are at its end.
         container.unpacking[-1].finish(options.progress)
+    from qevm.containers.qcow2 import Qcow2Image
+    from qevm.containers.vmstate import VmState
+
     image = Qcow2Image(source)
     container.layers.append("qcow2")
     container.parts += image.parts()
@@ -194,6 +204,9 @@ def _choose(image: Qcow2Image, options: Options) -> Snapshot:
 def _compressed(
     container: Container, source: Source, at: int, name: str, depth: int, options: Options
 ) -> Stream:
+    from qevm.containers import decoders
+    from qevm.containers.feed import SourceFeed
+
     unpacked = UnpackingSource(SourceFeed(source, at), decoders.MAKERS[name](), options.limits)
     container.layers.append(name)
     container.unpacking.append(unpacked)

@@ -22,6 +22,9 @@ MAGIC = b"QFI\xfb"
 MAX_SNAPSHOTS = 65536
 """QEMU's own limit (QCOW_MAX_SNAPSHOTS)."""
 
+MAX_TABLE = 32 << 20
+"""Bytes of a snapshot table; MAX_SNAPSHOTS entries with the longest names of QEMU are smaller."""
+
 MAX_EXTRA = 1024
 """QEMU's own limit for the extra data of one entry (QCOW_MAX_SNAPSHOT_EXTRA_DATA)."""
 
@@ -160,7 +163,9 @@ class Qcow2Image:
                 60, "more snapshots than QEMU allows", f"at most {MAX_SNAPSHOTS}", str(self.nb_snapshots)
             )
         for number in range(count):
-            snapshot = self._read_entry(position)
+            snapshot: Snapshot | str = f"the table is longer than {MAX_TABLE} bytes"
+            if position - self.snapshots_offset <= MAX_TABLE:
+                snapshot = self._read_entry(position)
             if isinstance(snapshot, str):
                 self.problems.append(
                     Problem(

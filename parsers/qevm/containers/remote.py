@@ -198,11 +198,14 @@ class RemoteSource:
             return self.size
 
     def close(self) -> None:
-        """Close the connection's file."""
+        """Close the file, and the connection where it was made for it alone."""
         with self._lock:
             self._closed = True
             self._cache.clear()
             self._drop_handle()
+            disconnect = getattr(self._filesystem, "disconnect", None)
+            if disconnect is not None:
+                disconnect()
 
 
 class _HandleFeed:

@@ -49,6 +49,10 @@ def connect(url: str) -> tuple[Any, str]:
             self.client.connect(self.host, **self.ssh_kwargs)
             self.ftp = self.client.open_sftp()
 
+        def disconnect(self) -> None:
+            """End the ssh connection."""
+            self.client.close()
+
     try:
         filesystem = CheckedSftp(host, **{k: v for k, v in settings.items() if v is not None})
     except paramiko.BadHostKeyException as error:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from qevm.problems import CannotOpen, SourceError
 
@@ -36,6 +33,8 @@ def default_folder() -> Path:
     given = os.environ.get("TMPDIR")
     if not given and os.access("/var/tmp", os.W_OK | os.X_OK):
         return Path("/var/tmp")
+    import tempfile
+
     return Path(given or tempfile.gettempdir())
 
 
@@ -63,6 +62,8 @@ class Spool:
                     # Old kernels say EISDIR, file systems without it EOPNOTSUPP; the rest is real.
                     if isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError):
                         raise
+            import tempfile
+
             handle, name = tempfile.mkstemp(prefix="qevm-", dir=self.folder)
             Path(name).unlink()
             return handle
@@ -95,6 +96,9 @@ class Spool:
             self._write(position, memoryview(piece))
 
     def _put_blocks(self, position: int, data: bytes, start: int, length: int) -> None:
+        # numpy costs a quarter of the start of a short command: only who unpacks pays for it.
+        import numpy as np
+
         blocks = np.frombuffer(data, dtype="u1", count=length, offset=start).reshape(-1, BLOCK)
         used = np.flatnonzero(np.diff(blocks.any(axis=1), prepend=False, append=False))
         view = memoryview(data)

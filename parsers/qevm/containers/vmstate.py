@@ -6,6 +6,7 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -32,7 +33,11 @@ _SLICES = 256
 _INFLATED = 8 << 20
 _MAX_PROBLEMS = 50
 
-_Words = np.ndarray[tuple[int], np.dtype[np.uint64]]
+_MAX_ALIASING = 64
+"""QEMU gives the VM state clusters of its own; tables that name the same ones over and over are hostile."""
+
+_L1_PIECE = 1 << 16
+"""L1 entries looked at together: 512 KiB of a table of up to 32 MiB."""
 
 
 class VmState:
@@ -94,7 +99,7 @@ class VmState:
                 tried.append(base)
                 if self._starts_stream(base):
                     return base
-        for index in self._usable_tables(self._l1_table(0, self._l1_entries))[:_MAX_TRIED].tolist():
+        for index, _ in islice(self._l2_tables(0, self._l1_entries), _MAX_TRIED):
             base = index * self._span
             if index and base not in tried and self._starts_stream(base):
                 self._report(
@@ -110,28 +115,28 @@ class VmState:
     def _starts_stream(self, base: int) -> bool:
         return self._read_virtual(base, 4, report=False) == b"QEVM"
 
-    def _l1_table(self, first: int, count: int) -> _Words:
-        data = self._source.read(self.snapshot.l1_offset + 8 * first, 8 * count)
-        return np.frombuffer(data[: len(data) // 8 * 8], dtype=">u8").astype(np.uint64)
-
-    def _usable_tables(self, table: _Words) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-        """Indices of the L1 entries that name an L2 table inside of the file."""
-        place = table & np.uint64(OFFSET_MASK)
-        last = max(0, self._source.size - self._cluster)
-        return np.flatnonzero((place > 0) & (place <= last) & (place % self._cluster == 0))
+    def _l2_tables(self, first: int, end: int, backwards: bool = False) -> Iterator[tuple[int, int]]:
+        """(L1 index, offset) of the L2 tables inside of the file that L1 entries ``first``…``end`` name."""
+        starts = range(first, end, _L1_PIECE)
+        for start in reversed(starts) if backwards else starts:
+            data = self._source.read(self.snapshot.l1_offset + 8 * start, 8 * min(_L1_PIECE, end - start))
+            table = _words(data) & np.uint64(OFFSET_MASK)
+            last = max(0, self._source.size - self._cluster)
+            usable = np.flatnonzero((table > 0) & (table <= last) & (table % self._cluster == 0))
+            for index in (usable[::-1] if backwards else usable).tolist():
+                yield start + index, int(table[index])
 
     def _bound_size(self) -> int:
         """``vm_state_size``, or the end of the last cluster that is mapped when that comes first."""
         announced = self.snapshot.vm_state_size
         first = self.base // self._span
-        table = self._l1_table(first, max(0, self._l1_entries - first))[: -(-announced // self._span)]
+        end = min(self._l1_entries, first + -(-announced // self._span))
         mapped = 0
-        for index in self._usable_tables(table)[: -_MAX_TRIED - 1 : -1].tolist():
-            entries = self._l2_table(int(table[index]) & OFFSET_MASK)
+        for index, place in islice(self._l2_tables(first, end, backwards=True), _MAX_TRIED):
             # Descriptors only: an extended entry's bitmap does not say where a cluster is.
-            last = np.flatnonzero(entries[:: self._entry // 8])
-            if len(last):
-                mapped = index * self._span + (int(last[-1]) + 1) * self._cluster
+            used = np.flatnonzero(_words(self._source.read(place, self._cluster))[:: self._entry // 8])
+            if len(used):
+                mapped = (index - first) * self._span + (int(used[-1]) + 1) * self._cluster
                 break
         if mapped < announced:
             self._report(
@@ -140,11 +145,15 @@ class VmState:
                 f"{announced} bytes",
                 f"{mapped} bytes",
             )
-        return min(announced, mapped)
-
-    def _l2_table(self, offset: int) -> _Words:
-        data = self._source.read(offset, self._cluster)
-        return np.frombuffer(data[: len(data) // 8 * 8], dtype=">u8").astype(np.uint64)
+        most = self._source.size * _MAX_ALIASING
+        if min(announced, mapped) > most:
+            self._report(
+                most,
+                f"the VM state is more than {_MAX_ALIASING} times as large as the image: cut there",
+                f"at most {most} bytes",
+                f"{min(announced, mapped)} bytes",
+            )
+        return min(announced, mapped, most)
 
     def _report(self, at: int, message: str, expected: str = "", found: str = "") -> None:
         if len(self.problems) < _MAX_PROBLEMS:
@@ -292,6 +301,10 @@ class VmState:
             while len(self._inflated) * self._cluster > _INFLATED and len(self._inflated) > 1:
                 self._inflated.popitem(last=False)
         return data
+
+
+def _words(data: bytes) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    return np.frombuffer(data[: len(data) // 8 * 8], dtype=">u8").astype(np.uint64)
 
 
 def _inflate(packed: bytes, size: int, compression_type: int) -> tuple[bytes, str]:

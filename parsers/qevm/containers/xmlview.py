@@ -6,6 +6,7 @@ exponential expansion (billion laughs).  What it does not accept is shown as the
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
@@ -14,6 +15,7 @@ from qevm.field import Field, Role
 MAX_TEXT = 4 << 20
 """Bytes of XML that are looked at; libvirt's own limit for a save image's data is a few MiB."""
 
+_TAG = re.compile(rb"""<(?:[^"'>]|"[^"]*"|'[^']*')*>""")
 _MAX_DEPTH = 200
 _MAX_ELEMENTS = 50_000
 
@@ -28,8 +30,12 @@ class _Element:
     attributes: dict[str, str]
     start: int
     end: int = 0
-    text: str = ""
+    pieces: list[str] = field(default_factory=list)
     children: list[_Element] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces).strip()
 
 
 def decode_xml(name: str, data: bytes, offset: int, size: int) -> Field:
@@ -67,17 +73,19 @@ def _parse(data: bytes) -> _Element:
         if len(stack) >= _MAX_DEPTH or count > _MAX_ELEMENTS:
             raise _RefusedError(f"more than {_MAX_DEPTH} levels or {_MAX_ELEMENTS} elements")
         element = _Element(tag, attributes, parser.CurrentByteIndex)
+        element.end = _end_of_tag(data, element.start)
         (stack[-1].children if stack else roots).append(element)
         stack.append(element)
 
     def end(_tag: str) -> None:
         element = stack.pop()
-        close = data.find(b">", parser.CurrentByteIndex)
-        element.end = close + 1
+        # For an empty element expat's index is behind it already; its one tag ended it.
+        if data[element.end - 2 : element.end] != b"/>":
+            element.end = _end_of_tag(data, parser.CurrentByteIndex)
 
     def text(content: str) -> None:
         if stack:
-            stack[-1].text += content
+            stack[-1].pieces.append(content)
 
     def doctype(*_: object) -> int:
         raise _RefusedError("it has a document type declaration, which is never followed")
@@ -92,6 +100,12 @@ def _parse(data: bytes) -> _Element:
     return roots[0]
 
 
+def _end_of_tag(data: bytes, start: int) -> int:
+    """Offset behind the tag that begins at ``start``; a ``>`` in a quoted attribute does not end it."""
+    tag = _TAG.match(data, start)
+    return tag.end() if tag else len(data)
+
+
 def _attributes(element: _Element) -> str:
     return "".join(f" {key}='{_escape(value, quote=True)}'" for key, value in element.attributes.items())
 
@@ -103,7 +117,7 @@ def _escape(text: str, quote: bool = False) -> str:
 
 def _pretty(element: _Element, indent: str = "") -> list[str]:
     head = f"{indent}<{element.name}{_attributes(element)}"
-    text = _escape(element.text.strip())
+    text = _escape(element.text)
     if not element.children:
         return [f"{head}>{text}</{element.name}>" if text else f"{head}/>"]
     lines = [f"{head}>"]
@@ -116,7 +130,7 @@ def _pretty(element: _Element, indent: str = "") -> list[str]:
 
 
 def _field(element: _Element, base: int) -> Field:
-    text = element.text.strip()
+    text = element.text
     return Field(
         element.name,
         base + element.start,

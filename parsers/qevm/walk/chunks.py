@@ -1,4 +1,4 @@
-"""START, PART and END: the sections of iterative devices, and the bodies that tell where they end themselves."""
+"""START, PART and END: the sections of iterative devices, whose bodies tell themselves where they end."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from qevm import safetext
 from qevm.bodies import registry
 from qevm.bodies.protocol import BadBody, Body
+from qevm.constants import FOOTER_MAGIC, SectionType
 from qevm.cursor import Truncated
-from qevm.layout import FOOTER_MAGIC, SectionType
 from qevm.problems import Severity
 from qevm.section import Confidence, SectionKind
 from qevm.walk.headers import Head, footer

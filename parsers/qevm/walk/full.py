@@ -1,4 +1,4 @@
-"""FULL sections: where a device's body ends, and whose it is when the header is damaged (stream-format §4, §12)."""
+"""FULL sections: where a device's body ends, whose it is when the header is damaged (stream-format §12)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from qevm import safetext
 from qevm.bodies import registry
-from qevm.layout import FOOTER_MAGIC, SectionType
+from qevm.constants import FOOTER_MAGIC, SectionType
 from qevm.problems import Severity
 from qevm.section import Confidence, SectionKind
 from qevm.vmdesc import DeviceDescription

@@ -13,10 +13,9 @@ from collections.abc import Iterator
 
 from qevm import safetext
 from qevm.bodies.known_layouts import match_body
-from qevm.walk.headers import MAX_HEADER, Head, Plausibility, footer, parse_head
-from qevm.layout import SectionType
 from qevm.section import Confidence
 from qevm.source import Source
+from qevm.walk.headers import MAX_HEADER, Head, Plausibility, footer, parse_head
 
 _WINDOW = 1 << 20
 _BUDGET_FACTOR = 4
@@ -53,7 +52,7 @@ class Recovery:
     def chunk_end(
         self, start: int, section_id: int, limit: int, in_package: bool, footers: bool | None
     ) -> tuple[int, int] | None:
-        """(body end, section end) of the first footer of ``section_id`` with a plausible item behind it."""
+        """(body end, section end): the first footer of ``section_id`` with a plausible item behind it."""
         if footers is False:
             return None
         wanted = footer(section_id)
@@ -152,10 +151,3 @@ class Recovery:
         if not ids:
             return None
         return re.compile(b"|".join(re.escape(footer(number)) for number in ids))
-
-
-def starts_stream(source: Source, offset: int, limit: int) -> bool:
-    """True when "QEVM", version 3 and a section type that may come first stand at ``offset`` (containers §11.1)."""
-    head = source.read(offset, 9)
-    first = (SectionType.CONFIGURATION, SectionType.START, SectionType.FULL, SectionType.COMMAND)
-    return head[:8] == b"QEVM\0\0\0\3" and len(head) == 9 and head[8] in first and offset < limit

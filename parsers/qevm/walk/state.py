@@ -106,12 +106,12 @@ class WalkState:
             )
 
     def footer_fits(self, end: int, section_id: int, scope: Scope) -> int | None:
-        """The offset behind the section when its body may end at ``end``, else None; learns the mode (§2.3)."""
+        """The offset behind a section when its body may end at ``end``, else None; learns the mode (§2.3)."""
         footers = self.facts.footers
-        if footers is not False and end + 5 <= scope.limit:
-            if self.source.read(end, 5) == footer(section_id):
-                self.facts.footers = True
-                return end + 5
+        has_room = end + 5 <= scope.limit
+        if footers is not False and has_room and self.source.read(end, 5) == footer(section_id):
+            self.facts.footers = True
+            return end + 5
         if footers:
             return None
         if self.plausible.item(end, scope.limit, scope.in_package):

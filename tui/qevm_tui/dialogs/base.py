@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar, TypeVar
 
-from qevm_tui.palette import Palette
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -16,6 +15,8 @@ from textual.screen import ModalScreen
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Input
+
+from qevm_tui.palette import Palette
 
 Result = TypeVar("Result")
 
@@ -33,7 +34,7 @@ class Dialog(ModalScreen[Result | None]):
 def frame(title: str, *children: Widget) -> Vertical:
     """The box of a dialog.  ``title`` is ours, never text of a capture."""
     box = Vertical(*children, classes="dialog")
-    box.border_title = Content(title)  # type: ignore[assignment]
+    box.border_title = Content(title)
     return box
 
 
@@ -62,7 +63,9 @@ class Line(Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        return Strip([Segment(self.text, self._style)] if self.text else []).adjust_cell_length(self.size.width)
+        return Strip([Segment(self.text, self._style)] if self.text else []).adjust_cell_length(
+            self.size.width
+        )
 
 
 class Choice(Widget, can_focus=True):

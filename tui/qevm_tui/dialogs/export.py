@@ -6,6 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.style import Style
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widgets import Input
+
 from qevm import export
 from qevm.problems import QevmError
 from qevm.safetext import safe
@@ -14,11 +20,6 @@ from qevm_tui.dialogs.base import Choice, Dialog, Line, QuietInput, frame
 from qevm_tui.palette import Palette
 from qevm_tui.selection import Selection
 from qevm_tui.words import human
-from rich.style import Style
-from textual import on
-from textual.app import ComposeResult
-from textual.containers import Horizontal
-from textual.widgets import Input
 
 if TYPE_CHECKING:
     from qevm.capture import Capture
@@ -59,7 +60,9 @@ class ExportDialog(Dialog[str]):
             " export ",
             Horizontal(_label("what"), what, classes="entry"),
             Horizontal(
-                _label("format"), Choice([f.value for f in _FORMATS], self.palette, id="format"), classes="entry"
+                _label("format"),
+                Choice([f.value for f in _FORMATS], self.palette, id="format"),
+                classes="entry",
             ),
             Horizontal(_label("file"), QuietInput(id="name"), classes="entry"),
             Line("", id="size"),
@@ -146,7 +149,9 @@ class ExportDialog(Dialog[str]):
     def _ask_overwrite(self, target: Path) -> None:
         self._writing = False
         self._overwrite = target
-        self._answer(f"{safe(target.name)} exists. Enter again overwrites it, Esc keeps it", self.palette.note)
+        self._answer(
+            f"{safe(target.name)} exists. Enter again overwrites it, Esc keeps it", self.palette.note
+        )
 
     def _failed(self, text: str) -> None:
         self._writing = False

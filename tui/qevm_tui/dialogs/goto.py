@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from qevm_tui.dialogs.base import Dialog, Line, QuietInput, frame
-from qevm_tui.moves import BadOffset, read_offset
-from qevm_tui.palette import Palette
 from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Input
+
+from qevm_tui.dialogs.base import Dialog, Line, QuietInput, frame
+from qevm_tui.moves import OffsetFormatError, read_offset
+from qevm_tui.palette import Palette
 
 
 class GotoDialog(Dialog[int]):
@@ -16,7 +17,7 @@ class GotoDialog(Dialog[int]):
     def __init__(self, cursor: int, size: int, palette: Palette) -> None:
         super().__init__(palette)
         self._cursor = cursor
-        self._size = size
+        self._end = size
 
     def compose(self) -> ComposeResult:
         yield frame(
@@ -29,8 +30,8 @@ class GotoDialog(Dialog[int]):
     def _changed(self, event: Input.Changed) -> None:
         line = self.query_one("#reading", Line)
         try:
-            offset, how = read_offset(event.value, self._cursor, self._size)
-        except BadOffset as error:
+            offset, how = read_offset(event.value, self._cursor, self._end)
+        except OffsetFormatError as error:
             line.say(str(error), self.palette.note)
         else:
             line.say(f"0x{offset:x} = {offset:,}, read as {how}", self.palette.meaning)
@@ -38,8 +39,8 @@ class GotoDialog(Dialog[int]):
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         try:
-            offset, _ = read_offset(event.value, self._cursor, self._size)
-        except BadOffset as error:
+            offset, _ = read_offset(event.value, self._cursor, self._end)
+        except OffsetFormatError as error:
             self.query_one("#reading", Line).say(str(error), self.palette.problem)
         else:
             self.dismiss(offset)

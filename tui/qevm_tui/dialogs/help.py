@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.segment import Segment
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
 from qevm.field import Role
 from qevm_tui.dialogs.base import Dialog, frame
 from qevm_tui.keys import KEYS, SCOPES, bindings
 from qevm_tui.palette import Palette
 from qevm_tui.panes.line_pane import ListPane
-from rich.segment import Segment
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 
 _SIGNS = (
     ("!", "a problem; · a note on something unusual"),
@@ -80,7 +81,9 @@ def help_lines(palette: Palette) -> list[list[Segment]]:
             heading(where)
             lines.extend([Segment(f"  {key.shown:<18}", palette.key), Segment(key.help)] for key in keys)
     heading("mouse")
-    lines.append([Segment("  click rows and bytes, drag to mark bytes, drag the lines between panes, wheel scrolls")])
+    lines.append(
+        [Segment("  click rows and bytes, drag to mark bytes, drag the lines between panes, wheel scrolls")]
+    )
     heading("signs")
     lines.extend([Segment(f"  {sign:<18}", palette.note), Segment(text)] for sign, text in _SIGNS)
     heading("tints of the hex pane")

@@ -4,12 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from qevm.safetext import safe
-from qevm_tui.dialogs.base import Dialog, QuietInput, frame
-from qevm_tui.palette import Palette
-from qevm_tui.panes.columns import RowText
-from qevm_tui.panes.line_pane import ListPane
-from qevm_tui.words import human
 from rich.segment import Segment
 from textual import events, on
 from textual.app import ComposeResult
@@ -17,6 +11,13 @@ from textual.binding import Binding, BindingType
 from textual.fuzzy import Matcher
 from textual.message import Message
 from textual.widgets import Input
+
+from qevm.safetext import safe
+from qevm_tui.dialogs.base import Dialog, QuietInput, frame
+from qevm_tui.palette import Palette
+from qevm_tui.panes.columns import RowText
+from qevm_tui.panes.line_pane import ListPane
+from qevm_tui.words import human
 
 if TYPE_CHECKING:
     from qevm.capture import Capture

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from qevm_tui import moves
-from qevm_tui.dialogs.jump import DeviceKey, all_devices
-from qevm_tui.keys import KEYS
 from textual.command import CommandInput, CommandPalette, DiscoveryHit, Hit, Hits, Provider, SearchIcon
 from textual.content import Content
 from textual.types import IgnoreReturnCallbackType
 
 from qevm.safetext import safe
+from qevm_tui import moves
+from qevm_tui.dialogs.jump import DeviceKey, all_devices
+from qevm_tui.keys import KEYS
 
 if TYPE_CHECKING:
     from qevm_tui.app import QevmApp

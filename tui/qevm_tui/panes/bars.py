@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from qevm_tui import keys
-from qevm_tui.palette import Palette
-from qevm_tui.panes.columns import RowText
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.strip import Strip
 from textual.widget import Widget
+
+from qevm_tui import keys
+from qevm_tui.palette import Palette
+from qevm_tui.panes.columns import RowText
 
 Span = tuple[str, Style | None]
 
@@ -70,7 +71,9 @@ class KeyFooter(Widget):
         shown = list(keys.footer())
         words = {key.name: key.footer for key in shown}
         # The two keys for chunks share one word.
-        total = 1 + sum(len(k.shown) + 1 + (len(words[k.name]) + 2 if words[k.name].strip() else 0) for k in shown)
+        total = 1 + sum(
+            len(k.shown) + 1 + (len(words[k.name]) + 2 if words[k.name].strip() else 0) for k in shown
+        )
         drop = ("zoom", "tree-mode", "copy", "problem", "goto", "end", "start")
         for name in drop:
             if total <= width:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import BindingType
+
 from qevm.field import Field
 from qevm.problems import Severity
 from qevm.safetext import safe
@@ -17,11 +22,7 @@ from qevm_tui.panes.field_model import FieldModel, FieldNode
 from qevm_tui.panes.line_pane import ListPane
 from qevm_tui.problem_rows import ProblemRows
 from qevm_tui.selection import FieldChosen, Selection
-from qevm_tui.words import chunk_name, human, problem_text, section_name
-from rich.segment import Segment
-from rich.style import Style
-from textual import events
-from textual.binding import BindingType
+from qevm_tui.words import chunk_name, human, plural, problem_text, section_name
 
 if TYPE_CHECKING:
     from qevm.capture import Capture
@@ -82,6 +83,10 @@ class DeviceDetail(ListPane):
             self.cursor_row = max(0, self.cursor_row + len(self._head) - len(before))
             self.refresh()
 
+    def on_resize(self) -> None:
+        self._head = self._describe()
+        super().on_resize()
+
     def _set_root(self, root: Field | None) -> None:
         self._head = self._describe()
         self._model = FieldModel(root)
@@ -108,29 +113,37 @@ class DeviceDetail(ListPane):
         if section is None:
             return [("no section here", self.palette.dim)]
         lines: list[tuple[str, Style | None]] = []
+
+        def put(text: str, style: Style | None) -> None:
+            lines.extend((part, style) for part in _wrap(text, self.view_width))
+
         facts = [chunk_name(section)]
         if section.section_id is not None:
             facts.append(f"id {section.section_id}")
         if section.version_id is not None:
             facts.append(f"version {section.version_id}")
-        facts.append(human(section.size) if section.size < 1024 else f"{human(section.size)} ({section.size:,} B)")
-        lines.append(("  ".join(facts), self.palette.strong))
+        facts.append(
+            human(section.size) if section.size < 1024 else f"{human(section.size)} ({section.size:,} B)"
+        )
+        put("  ".join(facts), self.palette.strong)
         place = f"at 0x{section.offset:x}"
         if section.kind.of_device:
             place += "  footer" if section.has_footer else "  no footer"
-        lines.append((f"{place}  {section.confidence.label}", self.palette.dim))
+        put(f"{place}  {section.confidence.label}", self.palette.dim)
         chain = self._chain_line(section)
         if chain:
-            lines.append((chain, self.palette.dim))
+            put(chain, self.palette.dim)
         summary = safe(self._capture.summary(section), 400) if section.index >= 0 else ""
         if summary:
-            lines.append((summary, self.palette.meaning))
+            put(summary, self.palette.meaning)
         if section.index >= 0:
             for problem in self._problems.of_row(section.index)[:20]:
                 sign, style = ("!", self.palette.problem)
                 if problem.severity is Severity.NOTE:
                     sign, style = ("·", self.palette.note)
-                lines.extend((part, style) for part in _wrap(f"{sign} {problem_text(problem)}", self.view_width))
+                lines.extend(
+                    (part, style) for part in _wrap(f"{sign} {problem_text(problem)}", self.view_width)
+                )
         lines.append(("", None))
         return lines
 
@@ -149,7 +162,7 @@ class DeviceDetail(ListPane):
         if section.kind is SectionKind.PART:
             words.insert(0, f"PART {section.chunk:,} of {parts:,}{'' if ended or capture.complete else '…'}")
         else:
-            words.insert(0, f"{parts:,} PARTs, {human(device.size)} in all")
+            words.insert(0, f"{plural(parts, 'PART')}, {human(device.size)} in all")
         if ended:
             words.append(f"END at 0x{last.offset:x}")
         else:
@@ -167,7 +180,9 @@ class DeviceDetail(ListPane):
         path = self._outline.path_at(row - len(self._head))
         node = self._model.node(path)
         text.add("  " * min(len(path) - 1, 10))
-        text.add(("▾ " if self._outline.is_open(path) else "▸ ") if node.children else "  ", self.palette.accent)
+        text.add(
+            ("▾ " if self._outline.is_open(path) else "▸ ") if node.children else "  ", self.palette.accent
+        )
         columns = self._columns(node, width)
         if node.is_range:
             text.add(f"[{node.low:,} … {node.high - 1:,}]", self.palette.dim)
@@ -275,4 +290,4 @@ def _wrap(text: str, width: int) -> list[str]:
     """Lines of at most ``width`` cells, broken at blanks where there are any."""
     import textwrap
 
-    return textwrap.wrap(text, max(20, width - 2), subsequent_indent="  ") or [text]
+    return textwrap.wrap(text, max(20, width - 2), subsequent_indent="  ", drop_whitespace=True) or [text]

@@ -56,7 +56,7 @@ class FieldModel:
         return node
 
     def field_path(self, path: Path) -> FieldPath:
-        """Child numbers in the Field tree for an outline path; a range stands for its first field's parent."""
+        """Child numbers in the Field tree for an outline path; a range stands for the field it is in."""
         found: list[int] = []
         node = FieldNode(self.root) if self.root is not None else None
         for length in range(1, len(path) + 1):

@@ -5,18 +5,19 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
-from qevm.field import Field
-from qevm_tui.keys import bindings
-from qevm_tui.palette import Palette
-from qevm_tui.panes.hex_rows import PageCache, tints
-from qevm_tui.panes.line_pane import LinePane
-from qevm_tui.selection import BytesChosen, Selection
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import BindingType
 from textual.geometry import Region
 from textual.message import Message
+
+from qevm.field import Field
+from qevm_tui.keys import bindings
+from qevm_tui.palette import Palette
+from qevm_tui.panes.hex_rows import PageCache, tints
+from qevm_tui.panes.line_pane import LinePane
+from qevm_tui.selection import BytesChosen, Selection
 
 if TYPE_CHECKING:
     from qevm.capture import Capture
@@ -183,7 +184,11 @@ class HexPane(LinePane):
         cursor = selection.cursor - offset
         if 0 <= cursor < length:
             marks[cursor] = 2
-        cuts = [0, *(i for i in range(1, length) if roles[i] != roles[i - 1] or marks[i] != marks[i - 1]), length]
+        cuts = [
+            0,
+            *(i for i in range(1, length) if roles[i] != roles[i - 1] or marks[i] != marks[i - 1]),
+            length,
+        ]
         return [(a, b, self._byte_style(roles[a], marks[a])) for a, b in pairwise(cuts)]
 
     def _byte_style(self, role: int, mark: int) -> Style | None:
@@ -223,9 +228,7 @@ class HexPane(LinePane):
 
     def _go_rows(self, rows: int, *, mark: bool = False) -> None:
         wanted = self._selection.cursor + rows * self._per_row
-        if 0 <= wanted < self._capture.source.size:
-            self._go(wanted, mark=mark)
-        elif abs(rows) > 1:
+        if 0 <= wanted < self._capture.source.size or abs(rows) > 1:
             self._go(wanted, mark=mark)
 
     def action_row_edge(self, side: int) -> None:
@@ -272,10 +275,9 @@ class HexPane(LinePane):
         x -= self.digits + 1
         hex_width = per_row * 3 + per_row // 8 - 1
         if x > hex_width:
-            inside = x - hex_width - 1
-        else:
-            inside = max(x, 0) // 25 * 8 + min(max(x, 0) % 25 // 3, 7)
-        return row * per_row + min(max(inside, 0), per_row - 1)
+            return row * per_row + min(x - hex_width - 1, per_row - 1)
+        inside = max(x, 0) // 25 * 8 + min(max(x, 0) % 25 // 3, 7)
+        return row * per_row + min(inside, per_row - 1)
 
     def row_pressed(self, row: int, x: int, event: events.MouseDown) -> None:
         offset = self._byte_at(row, x)

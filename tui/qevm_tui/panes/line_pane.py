@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from qevm_tui.palette import Palette
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
+
+from qevm_tui.palette import Palette
 
 WHEEL_ROWS = 3
 
@@ -110,7 +111,7 @@ class LinePane(Widget, can_focus=True):
         row = self.top + y - 1
         segments = self.render_row(row, width) if row < self.row_count else []
         strip = Strip(segments)
-        strip = strip.adjust_cell_length(width, _row_style(segments))
+        strip = strip.adjust_cell_length(width)
         bar = Segment("┃", self.palette.accent if self.has_focus else self.palette.rule)
         return Strip([*strip, bar if self._is_thumb(y - 1) else Segment(" ")], width + 1)
 
@@ -123,7 +124,9 @@ class LinePane(Widget, can_focus=True):
             text = text[: max(0, room - 1)] + "…"
         title_style = self.palette.accent + Style(bold=True) if self.has_focus else self.palette.text
         strip = Strip([Segment(rule, style), Segment(f" {text} ", title_style)])
-        return Strip([*strip, Segment(rule * max(0, width - strip.cell_length), style)]).adjust_cell_length(width)
+        return Strip([*strip, Segment(rule * max(0, width - strip.cell_length), style)]).adjust_cell_length(
+            width
+        )
 
     def _thumb(self) -> tuple[int, int]:
         height, count = self.view_height, self.row_count
@@ -242,8 +245,3 @@ class ListPane(LinePane):
         if row != self.cursor_row:
             return None
         return self.palette.cursor if self.has_focus else self.palette.cursor_away
-
-
-def _row_style(segments: list[Segment]) -> Style | None:
-    """The style that fills a row up to its end: the last segment's, so that a cursor spans the row."""
-    return segments[-1].style if segments else None

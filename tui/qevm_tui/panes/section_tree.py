@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import BindingType
+from textual.message import Message
+from textual.timer import Timer
+
 from qevm.problems import Severity
 from qevm.safetext import safe
 from qevm.section import Device, Section, SectionKind
@@ -17,12 +24,6 @@ from qevm_tui.panes.tree_model import ByDevice, ByStream, Node, TreeModel
 from qevm_tui.problem_rows import ProblemRows
 from qevm_tui.selection import SectionChosen, Selection
 from qevm_tui.words import chunk_name, confidence_sign, human
-from rich.segment import Segment
-from rich.style import Style
-from textual import events
-from textual.binding import BindingType
-from textual.message import Message
-from textual.timer import Timer
 
 if TYPE_CHECKING:
     from qevm.capture import Capture
@@ -52,6 +53,7 @@ class SectionTree(ListPane):
         self._model: TreeModel = ByDevice(capture)
         self._outline = Outline(self._model.count)
         self._named = 0
+        self._generation = capture.generation
         self._from_tail = {(s.idstr or "", s.instance_id or 0) for s in capture.located}
         self._instances = Counter(idstr for idstr, _ in self._from_tail)
         self._summaries: dict[int, str] = {}
@@ -76,8 +78,10 @@ class SectionTree(ListPane):
 
     def set_mode(self, mode: str) -> None:
         """Show the sections ``by device`` or ``by stream``; the cursor stays on its section."""
-        if mode == self._model.name:
-            return
+        if mode != self._model.name:
+            self._use(mode)
+
+    def _use(self, mode: str) -> None:
         self._model = ByStream(self._capture) if mode == ByStream.name else ByDevice(self._capture)
         self._outline = Outline(self._model.count)
         self.top = self.cursor_row = 0
@@ -120,6 +124,9 @@ class SectionTree(ListPane):
         at_cursor = self._outline.path_at(self.cursor_row) if self.row_count else ()
         here = self._node(self.cursor_row) if self.row_count else None
         rows = self.row_count
+        if self._generation != self._capture.generation:
+            self._begin_anew()
+            return
         first, by = self._model.update()
         self._outline.shift(first, by)
         self._outline.recount()
@@ -132,6 +139,17 @@ class SectionTree(ListPane):
             segments = self.render_row(row, self.view_width) if row < self.row_count else []
             if segments != drawn.get(y, []):
                 self.refresh_row(row)
+
+    def _begin_anew(self) -> None:
+        """The walk began anew: what was open is closed, the cursor stays on its section."""
+        capture = self._capture
+        self._generation = capture.generation
+        self._from_tail = {(s.idstr or "", s.instance_id or 0) for s in capture.located}
+        self._instances = Counter(idstr for idstr, _ in self._from_tail)
+        self._named = 0
+        self._summaries.clear()
+        self._use(self._model.name)
+        self._count_instances()
 
     def _keep_cursor(self, path: Path, here: Node | None, first: int, by: int) -> None:
         if here is not None and here.leaf and here.section is not None:
@@ -170,7 +188,9 @@ class SectionTree(ListPane):
         if node.leaf and node.section is not None:
             depth += node.section.depth
         text.add("  " * min(depth, 12))
-        text.add(("▾ " if self._outline.is_open(path) else "▸ ") if node.children else "  ", self.palette.accent)
+        text.add(
+            ("▾ " if self._outline.is_open(path) else "▸ ") if node.children else "  ", self.palette.accent
+        )
         columns = self._right_columns(node, width)
         limit = width - sum(len(cell) + 1 for cell, _ in columns)
         self._put_name(text, node, max(limit - (width - text.left), 4), nested=len(path) > 1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from qevm_tui.palette import Palette
 from rich.segment import Segment
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
+
+from qevm_tui.palette import Palette
 
 
 class Splitter(Widget):

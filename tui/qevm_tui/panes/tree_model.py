@@ -82,7 +82,7 @@ class _Located:
 
 
 class ByDevice:
-    """Header & configuration, one node a device, commands, and what ends the stream."""
+    """What begins the stream (header, configuration), one node a device, commands, and what ends it."""
 
     name = "by device"
 
@@ -177,13 +177,19 @@ class ByDevice:
             return self._child(path[1:], rows)
         top = path[0]
         name = "head" if top == 0 else self._tail[top - 1 - self._devices - len(self._pending)]
-        label = {"head": "header & configuration", "commands": "commands", "end": "end of stream"}[name]
+        label = {"head": "start of stream", "commands": "commands", "end": "end of stream"}[name]
         if not rows:
             return Node(label, None)
         index = self._index
         size = sum(index.ends[r] - index.offsets[r] for r in rows) if len(rows) <= FAN_OUT else 0
         return Node(
-            label, index[rows[0]], children=self.count(path), size=size, count=len(rows), first=rows[0], last=rows[-1]
+            label,
+            index[rows[0]],
+            children=self.count(path),
+            size=size,
+            count=len(rows),
+            first=rows[0],
+            last=rows[-1],
         )
 
     def _child(self, path: Path, rows: array[int]) -> Node:
