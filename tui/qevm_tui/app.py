@@ -85,6 +85,7 @@ class QevmApp(App[None]):
         self.selection = Selection(cursor=capture.base, start=capture.base, end=capture.base)
         self.root: Field | None = None
         self.history = History()
+        self._generation = capture.generation
         self.sizes = PaneSizes()
         self.zoomed = ""
         self._decoded = Decoded(capture)
@@ -279,12 +280,24 @@ class QevmApp(App[None]):
     @on(WalkReport)
     def _walk_reported(self, message: WalkReport) -> None:
         self._progress = message.progress
+        self._begin_anew()
         if message.progress.error:
             self.say(message.progress.error, bad=True)
         self._take_in()
         self._confirm_selection()
         self._try_waiting()
         self._show_bars()
+
+    def _begin_anew(self) -> None:
+        """The walk may have begun anew (the file has changed or grown): sections of before are void."""
+        if self._generation == self.capture.generation:
+            return
+        self._generation = self.capture.generation
+        self.history = History()
+        self._waiting = None
+        self._decoded.forget()
+        self._take_in()
+        self.select_offset(self.selection.cursor, jump=True)
 
     def _take_in(self) -> None:
         """Show what the walk has found since the last time."""
