@@ -122,7 +122,7 @@ async def test_dragging_the_line_between_panes_resizes_them(microbit: Path):
 async def test_every_size_shows_three_panes_and_the_status(microbit: Path, size: tuple[int, int]):
     async with running(microbit, size) as (app, pilot):
         await press(app, pilot, "d", "enter")
-        for pane in app.panes():
+        for pane in (app.tree_pane, app.hex_pane, app.detail_pane):
             assert pane.size.width >= 8
             assert pane.size.height >= 3
         assert "ram@0 START" in app.status_bar.plain
@@ -177,12 +177,12 @@ async def test_a_jump_ahead_of_the_walk_waits_for_it_and_can_be_cancelled(microb
     async with running(microbit) as (app, pilot):
         app.capture.complete = False
         arrived = []
-        app._waiting = ("waiting for the END", lambda: arrived[0] if arrived else None)
-        app._show_bars()
+        app.waiting = ("waiting for the END", lambda: arrived[0] if arrived else None)
+        app.show_bars()
         assert "waiting for the END, Esc cancels" in app.status_bar.plain
         await press(app, pilot, "escape")
-        assert app._waiting is None
-        app._waiting = ("waiting for the END", lambda: arrived[0] if arrived else None)
+        assert app.waiting is None
+        app.waiting = ("waiting for the END", lambda: arrived[0] if arrived else None)
         arrived.append(app.capture.index[5])
         assert app._try_waiting()
         await settled(app, pilot)
