@@ -1,7 +1,7 @@
 """The page index of large captures, kept in the user's cache directory so that reopening is instant.
 
-Only what is slow to find is kept: where each RAM section's body ends, and the runs of page records in it.  All else
-is walked anew, which costs nothing, and confirms at every section that the file is still the one that was
+Only what is slow to find is kept: where each RAM section's body ends, and the runs of page records in it.
+All else is walked anew, which costs nothing, and confirms at every section that the file is still the one that was
 indexed.  A file of the cache that is damaged, of another version or of another capture is ignored.
 """
 
@@ -20,9 +20,6 @@ from pathlib import Path
 from qevm.bodies.ram import RamBody
 from qevm.bodies.remembered import RememberedRam
 from qevm.source import FileSource
-
-SMALLEST = 128 << 20
-"""Captures below this many bytes are walked faster than a cache is looked up."""
 
 LARGEST_TOTAL = 512 << 20
 """Bytes that all files of the cache take together at the most; the oldest go first."""
@@ -45,10 +42,8 @@ def folder() -> Path:
     return Path(platformdirs.user_cache_dir("qevm"))
 
 
-def key_of(source: FileSource, base: int) -> str | None:
-    """What identifies a capture: the file, its size and time, and samples of its content.  None if too small."""
-    if source.size < SMALLEST:
-        return None
+def key_of(source: FileSource, base: int) -> str:
+    """What identifies a capture: the file, its size and time, and samples of its content."""
     status = os.fstat(source.fileno())
     digest = hashlib.blake2b(digest_size=20)
     digest.update(

@@ -15,7 +15,7 @@ from qevm.capture import Capture
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("QEVM_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(cache, "SMALLEST", 0)
+    monkeypatch.setattr("qevm.capture.CACHED_FROM", 0)
     return tmp_path / "cache"
 
 
@@ -139,7 +139,7 @@ def test_the_oldest_go_when_the_cache_is_full(
 def test_nobody_minds_a_cache_that_cannot_be_written(
     live: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "SMALLEST", 0)
+    monkeypatch.setattr("qevm.capture.CACHED_FROM", 0)
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("QEVM_CACHE_DIR", str(tmp_path / "file" / "below"))
     assert walked(live).sound
