@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from qevm.bodies.multifd import Channel, Packet
 from qevm.bodies.ram import RamBody
+from qevm.constants import Command
 from qevm.index import SectionIndex
-from qevm.layout import Command
 from qevm.section import SectionKind
 from qevm.source import Source
 

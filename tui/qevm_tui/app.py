@@ -69,7 +69,8 @@ class QevmApp(App[None]):
     ESCAPE_TO_MINIMIZE = False
 
     def __init__(self, capture: Capture, *, walk: bool = True) -> None:
-        super().__init__()
+        # The terminal's own colours, also where NO_COLOR takes them away.
+        super().__init__(ansi_color=True)
         self.animation_level = "none"
         self.register_theme(QEVM_DARK)
         self.theme = QEVM_DARK.name
@@ -458,7 +459,7 @@ class QevmApp(App[None]):
         if self.zoomed and self.zoomed != name:
             self.zoomed = name
             self._arrange()
-        next(pane for pane in self.panes() if pane.id == name).focus()
+        self.screen.set_focus(next(pane for pane in self.panes() if pane.id == name))
 
     def action_focus_next(self) -> None:
         self._cycle(1)

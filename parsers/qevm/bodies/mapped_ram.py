@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qevm.cursor import Cursor
-from qevm.layout import MappedRamHeader
 from qevm.problems import Problem
 from qevm.source import Source
 
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-HEADER_SIZE = MappedRamHeader.sizeof()
+HEADER_SIZE = 28
+"""Of ``layout.MappedRamHeader``."""
+
 ALIGNMENT = 1 << 20
 """pages_offset is a multiple of this in the file that QEMU wrote, bytes."""
 

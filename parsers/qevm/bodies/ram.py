@@ -19,10 +19,10 @@ from qevm.bodies.ram_blocks import BlockListReader, RamBlock
 from qevm.bodies.ram_fast import RunReader
 from qevm.bodies.ram_gaps import Gap, Gaps
 from qevm.bodies.ram_resync import Resynchroniser, compressed_bound
+from qevm.constants import RamFlag
 from qevm.cursor import Cursor, Truncated
 from qevm.facts import StreamFacts
 from qevm.field import Field
-from qevm.layout import RamFlag
 from qevm.problems import Problem, Severity
 from qevm.section import Section, SectionKind
 

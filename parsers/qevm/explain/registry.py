@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 from qevm.explain import (
     acpi,
+    arm_devices,
+    board_devices,
     chardev,
+    cpu_arm,
+    cpu_other,
+    cpu_ppc,
+    cpu_riscv,
+    cpu_s390x,
     cpu_x86,
     display,
     net,
@@ -24,6 +31,13 @@ from qevm.field import Field, LazyFields
 _MODULES: tuple[tuple[Struct, ...], ...] = (
     pci.STRUCTS,
     cpu_x86.STRUCTS,
+    cpu_arm.STRUCTS,
+    cpu_ppc.STRUCTS,
+    cpu_s390x.STRUCTS,
+    cpu_riscv.STRUCTS,
+    cpu_other.STRUCTS,
+    board_devices.STRUCTS,
+    arm_devices.STRUCTS,
     system.STRUCTS,
     pc_interrupts.STRUCTS,
     pc_timers.STRUCTS,

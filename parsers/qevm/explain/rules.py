@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from qevm.explain.context import ExplainContext
-from qevm.field import Field, LazyFields, Role
 from qevm.explain.units import duration, size_text
+from qevm.field import Field, LazyFields, Role
 
 Rule = Callable[[Field, ExplainContext], None]
 

@@ -29,7 +29,7 @@ def _identify(item: Field, context: ExplainContext) -> None:
         return
     w = Window(data, item.offset, context)
     fields = [
-        w.number("configuration", 0, 2, r.yes_no("", "")),
+        w.number("configuration", 0, 2),
         w.number("cylinders", 2, 2),
         w.number("heads", 6, 2),
         w.number("sectors per track", 12, 2),
@@ -100,6 +100,15 @@ _SD_STATES = {
 }  # fmt: skip
 
 STRUCTS = (
+    Struct(
+        "ide",
+        {
+            "bmdma": r.label("bus master DMA", r.names("primary", "secondary")),
+            "bus": r.label("buses", r.names("primary", "secondary")),
+            "bus[0].ifs": r.label("primary drives", r.names("primary master", "primary slave")),
+            "bus[1].ifs": r.label("secondary drives", r.names("secondary master", "secondary slave")),
+        },
+    ),
     Struct("ide_bus", {"cmd": r.label("device control", _CONTROL), "unit": r.words({0: "master", 1: "slave"})}),
     Struct(
         "ide bmdma",

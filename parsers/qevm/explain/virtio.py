@@ -16,7 +16,14 @@ from qevm.explain import rules as r
 from qevm.explain import virtio_tables as t
 from qevm.explain.context import ExplainContext
 from qevm.explain.virtio_layouts import (
-    CCW, CCW_END, MMIO, ORB, QUEUE_MAX, SUBCHANNEL, SUBSECTIONS, SUMMARY_OFFSET,
+    CCW,
+    CCW_END,
+    MMIO,
+    ORB,
+    QUEUE_MAX,
+    SUBCHANNEL,
+    SUBSECTIONS,
+    SUMMARY_OFFSET,
 )  # fmt: skip
 from qevm.explain.window import Order, Window
 from qevm.field import Field, LazyFields, Role

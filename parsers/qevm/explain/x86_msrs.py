@@ -105,6 +105,7 @@ SUBSECTIONS = (
     _subsection("msr_ia32_feature_control", msr_ia32_feature_control=msr("IA32_FEATURE_CONTROL", 0x3A)),
     _subsection("msr_smi_count", msr_smi_count=msr("MSR_SMI_COUNT", 0x34, r.say("SMIs taken"))),
     _subsection("tsc_khz", tsc_khz=r.label("TSC frequency", r.shown(lambda n: r.hertz(n * 1e3)))),
+    _subsection("avx512", opmask_regs=r.numbered("K{}")),
     _subsection("xss", xss=msr("IA32_XSS", 0xDA0)),
     _subsection("umwait", umwait=msr("IA32_UMWAIT_CONTROL", 0xE1)),
     _subsection("pkru", pkru=r.label("PKRU", r.say("user protection keys"))),

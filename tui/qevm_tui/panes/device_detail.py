@@ -22,7 +22,7 @@ from qevm_tui.panes.field_model import FieldModel, FieldNode
 from qevm_tui.panes.line_pane import ListPane
 from qevm_tui.problem_rows import ProblemRows
 from qevm_tui.selection import FieldChosen, Selection
-from qevm_tui.words import chunk_name, human, problem_text, section_name
+from qevm_tui.words import chunk_name, human, plural, problem_text, section_name
 
 if TYPE_CHECKING:
     from qevm.capture import Capture
@@ -162,7 +162,7 @@ class DeviceDetail(ListPane):
         if section.kind is SectionKind.PART:
             words.insert(0, f"PART {section.chunk:,} of {parts:,}{'' if ended or capture.complete else '…'}")
         else:
-            words.insert(0, f"{parts:,} PARTs, {human(device.size)} in all")
+            words.insert(0, f"{plural(parts, 'PART')}, {human(device.size)} in all")
         if ended:
             words.append(f"END at 0x{last.offset:x}")
         else:
