@@ -13,8 +13,8 @@ from examples import Example
 from qevm.bodies.page_runs import PageKind
 from qevm.bodies.ram import RamBody
 from qevm.capture import Capture
+from qevm.constants import Command
 from qevm.field import Field, LazyFields
-from qevm.layout import Command
 from qevm.section import Confidence, Section, SectionKind
 from qevm_tui.cli import main
 
