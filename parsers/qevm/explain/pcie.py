@@ -125,7 +125,8 @@ def express(w: Window, at: int) -> tuple[str, str, list[Field]]:
     meaning = _PORTS.get(port, f"port type {port}")
     if has_slot:
         meaning += f", slot {w.get(at + 20, 4) >> 19}"
-        meaning += ", card present" if w.get(at + 26, 2) & 0x40 else ", slot empty"
+        # With ACPI hotplug QEMU leaves the bit clear although a card is there: clear says nothing.
+        meaning += ", card present" if w.get(at + 26, 2) & 0x40 else ""
     return "", meaning, fields
 
 
