@@ -42,7 +42,9 @@ def devices(capture: Capture) -> dict[str, Field]:
 def sections(capture: Capture) -> list[Section]:
     """The FULL sections of a capture."""
     capture.walk_all()
-    return [one for one in (capture.index[i] for i in range(len(capture.index))) if one.kind is SectionKind.FULL]
+    return [
+        one for one in (capture.index[i] for i in range(len(capture.index))) if one.kind is SectionKind.FULL
+    ]
 
 
 def everything(root: Field, most: int = 40) -> Iterator[Field]:

@@ -1,4 +1,4 @@
-"""QEMU's monitor output, taken apart: what the explanations are compared with.  No code of qevm is used here."""
+"""QEMU's monitor output, taken apart, without any code of qevm: what the explanations are compared with."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def rows(text: str, name: str) -> list[int]:
 
 @dataclass
 class PciFunction:
-    """One function of ``info pci``.  ``bars``: number → (address, "I/O", "32 bit", "64 bit"; prefetchable)."""
+    """One function of ``info pci``.  ``bars``: number → (address, I/O or 32 bit or 64 bit, prefetchable)."""
 
     bus: int
     device: int

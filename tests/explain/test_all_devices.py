@@ -16,8 +16,8 @@ from qevm.capture import Capture
 from qevm.explain import ExplainContext, explain
 from qevm.explain.render import details, value_text
 from qevm.field import Field
-from qevm.tail import find_description, locate_devices
 from qevm.source import BytesSource
+from qevm.tail import find_description, locate_devices
 from qevm.vmdesc import Vmsd
 from qevm.vmstate import VmstateDecoder
 
@@ -38,7 +38,9 @@ def _check(root: Field) -> None:
 
 
 @pytest.mark.parametrize("example", helpers.with_answers("info_registers"), ids=lambda one: one.name)
-def test_every_device_explains_itself(example: Example, explained: Callable[[Example], dict[str, Field]]) -> None:
+def test_every_device_explains_itself(
+    example: Example, explained: Callable[[Example], dict[str, Field]]
+) -> None:
     for root in explained(example).values():
         _check(root)
 
@@ -83,7 +85,9 @@ def test_vmstate_names_still_find_renamed_fields(capture_of: Callable[[str], Cap
     assert [item.name for item in path][-1] == "RIP"
 
 
-def test_cursor_in_a_register_stops_at_the_register_not_at_a_bit(capture_of: Callable[[str], Capture]) -> None:
+def test_cursor_in_a_register_stops_at_the_register_not_at_a_bit(
+    capture_of: Callable[[str], Capture],
+) -> None:
     capture = capture_of("pc-long-mode")
     root = capture.decode(capture.find("cpu@0")[0])
     flags = root.child("RFLAGS")
@@ -112,7 +116,8 @@ def bodies(explain_folder: Path) -> list[tuple[str, Vmsd, int, bytes]]:
 
 
 DAMAGED = {
-    "q35-virtio", "pc-i440fx", "aarch64-virt-a57", "aarch64-virt-q111", "riscv64-virt", "s390x-ccw", "ppc-mac99",
+    "q35-virtio", "pc-i440fx", "aarch64-virt-a57", "aarch64-virt-q111", "riscv64-virt", "s390x-ccw",
+    "ppc-mac99",
     "mips-malta", "sparc-ss5", "alpha-clipper", "or1k-sim", "avr-mega-q72", "microvm",
 }  # fmt: skip
 
@@ -128,19 +133,25 @@ def _explained(idstr: str, vmsd: Vmsd, version: int, body: bytes) -> Field:
 
 @settings(max_examples=250, deadline=None)
 @given(st.data())
-def test_damaged_bodies_never_break(bodies: Sequence[tuple[str, Vmsd, int, bytes]], data: st.DataObject) -> None:
+def test_damaged_bodies_never_break(
+    bodies: Sequence[tuple[str, Vmsd, int, bytes]], data: st.DataObject
+) -> None:
     idstr, vmsd, version, body = data.draw(st.sampled_from(bodies), label="device")
     raw = bytearray(body)
     for _ in range(data.draw(st.integers(0, 12))):
         if raw:
-            raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.sampled_from([0, 1, 5, 0x7F, 0x80, 0xFF]))
+            raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(
+                st.sampled_from([0, 1, 5, 0x7F, 0x80, 0xFF])
+            )
     size = len(raw) if data.draw(st.booleans()) else data.draw(st.integers(0, len(raw)))
     _check(_explained(idstr, vmsd, version, bytes(raw[:size])))
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.data())
-def test_any_bytes_in_a_device_never_break(bodies: Sequence[tuple[str, Vmsd, int, bytes]], data: st.DataObject) -> None:
+def test_any_bytes_in_a_device_never_break(
+    bodies: Sequence[tuple[str, Vmsd, int, bytes]], data: st.DataObject
+) -> None:
     idstr, vmsd, version, body = data.draw(st.sampled_from(bodies), label="device")
     random = Random(data.draw(st.integers(0, 1 << 32)))
     _check(_explained(idstr, vmsd, version, random.randbytes(len(body))))

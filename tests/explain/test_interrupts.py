@@ -1,4 +1,4 @@
-"""Interrupt controllers, timers and disks against the monitor's ``info pic``, ``info lapic`` and command lines."""
+"""Interrupt controllers, timers and disks against ``info pic``, ``info lapic`` and QEMU's command line."""
 
 from __future__ import annotations
 
@@ -26,13 +26,21 @@ def test_8259_and_ioapic_equal_info_pic(example: Example, explained: Devices) ->
         if controller is None:
             continue
         told = {name: int(value, 16) for name, value in re.findall(r"(\w+)=([0-9a-f]+)", line[1])}
-        for ours, theirs in (("IRR", "irr"), ("IMR", "imr"), ("ISR", "isr"), ("vector base", "irq_base"), ("ELCR", "elcr")):
+        for ours, theirs in (
+            ("IRR", "irr"),
+            ("IMR", "imr"),
+            ("ISR", "isr"),
+            ("vector base", "irq_base"),
+            ("ELCR", "elcr"),
+        ):
             assert unsigned(controller, ours) == told[theirs], ours
         compared += 1
     ioapic = devices.get("ioapic@0")
     if ioapic is not None and "ioapic0" in text:
         table = at(ioapic, "redirection table")
-        for pin, digits, rest in re.findall(r"^ +pin (\d+) +0x([0-9a-f]{16}) (.*)$", text, flags=re.MULTILINE):
+        for pin, digits, rest in re.findall(
+            r"^ +pin (\d+) +0x([0-9a-f]{16}) (.*)$", text, flags=re.MULTILINE
+        ):
             entry = at(table, f"pin {pin}")
             assert unsigned(entry) == int(digits, 16)
             words = entry.meaning.split()
@@ -88,7 +96,11 @@ def test_apic_equals_info_lapic(example: Example, explained: Devices) -> None:
     for register in ("ISR", "IRR"):
         vectors = re.search(rf"^{register}\s+(.*)$", text, flags=re.MULTILINE)
         assert vectors is not None
-        told = [] if "none" in vectors[1] else [int(one) for one in re.findall(r"\b(\d+)(?:\(level\))?", vectors[1])]
+        told = (
+            []
+            if "none" in vectors[1]
+            else [int(one) for one in re.findall(r"\b(\d+)(?:\(level\))?", vectors[1])]
+        )
         numbers = at(apic, register).meaning
         assert numbers == "none" if not told else all(str(one) in numbers for one in told)
 

@@ -70,7 +70,9 @@ def test_functions_equal_info_pci(example: Example, explained: Devices) -> None:
             assert ("prefetchable" in bar.meaning) == prefetch
             if kind == "64 bit":
                 assert at(config, f"BAR {number + 1}").meaning == f"upper half of BAR {number}"
-        shown = {number for number in range(6) if " at 0x" in getattr(config.child(f"BAR {number}"), "meaning", "")}
+        shown = {
+            number for number in range(6) if " at 0x" in getattr(config.child(f"BAR {number}"), "meaning", "")
+        }
         assert shown == set(one.bars)
         if one.irq is not None:
             assert at(config, "interrupt line").meaning == f"IRQ {one.irq}"
@@ -79,13 +81,19 @@ def test_functions_equal_info_pci(example: Example, explained: Devices) -> None:
             assert unsigned(config, "secondary bus") == one.secondary
             assert unsigned(config, "subordinate bus") == one.subordinate
             for kind, (first, last) in one.windows.items():
-                label = {"IO": "I/O base", "memory": "memory base", "prefetchable memory": "prefetchable base"}[kind]
+                label = {
+                    "IO": "I/O base",
+                    "memory": "memory base",
+                    "prefetchable memory": "prefetchable base",
+                }[kind]
                 text = at(config, label).meaning
                 assert ("closed" in text) if first > last else f"{first:#x}–{last:#x}" in text
     assert seen >= len(expected) - 3
 
 
-def test_capabilities_of_a_root_port_and_of_virtio(capture_of: Callable[[str], object], explained: Devices) -> None:
+def test_capabilities_of_a_root_port_and_of_virtio(
+    capture_of: Callable[[str], object], explained: Devices
+) -> None:
     example = next(one for one in with_answers("info_pci") if one.name == "q35-virtio")
     functions = _functions(explained(example))
     port = functions[0, 7, 0]

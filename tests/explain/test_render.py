@@ -50,7 +50,9 @@ def test_bytes_in_one_line(data: bytes, text: str) -> None:
 
 
 def test_array_says_when_all_of_it_is_zero() -> None:
-    item = Field("a", 0, 8, "uint32[2]", children=[Field("[0]", 0, 4, "uint32", 0), Field("[1]", 4, 4, "uint32", 0)])
+    item = Field(
+        "a", 0, 8, "uint32[2]", children=[Field("[0]", 0, 4, "uint32", 0), Field("[1]", 4, 4, "uint32", 0)]
+    )
     assert value_text(item) == "2 × uint32, all zero"
 
 
@@ -58,7 +60,8 @@ def test_details_give_hex_both_signs_and_place() -> None:
     item = Field("RIP", 0x1234, 2, "uint16", 0xFFFE, "where it runs", alias="env.eip")
     assert details(item, 0x1200) == [
         ("name", "RIP"), ("vmstate name", "env.eip"), ("type", "uint16"),
-        ("offset", "0x1234, 0x34 in the section"), ("size", "2 bytes"), ("hex", "0xfffe"), ("unsigned", "65534"),
+        ("offset", "0x1234, 0x34 in the section"), ("size", "2 bytes"), ("hex", "0xfffe"),
+        ("unsigned", "65534"),
         ("signed", "-2"), ("binary", "0b1111111111111110"), ("meaning", "where it runs"),
     ]  # fmt: skip
 
@@ -76,7 +79,13 @@ def test_durations(ns: int, text: str) -> None:
 
 
 def test_sizes() -> None:
-    assert [size_text(n) for n in (1, 17, 1024, 1536, 1 << 30)] == ["1 byte", "17 bytes", "1 KiB", "1.5 KiB", "1 GiB"]
+    assert [size_text(n) for n in (1, 17, 1024, 1536, 1 << 30)] == [
+        "1 byte",
+        "17 bytes",
+        "1 KiB",
+        "1.5 KiB",
+        "1 GiB",
+    ]
 
 
 def test_bits_that_no_table_knows_are_named_by_a_mask() -> None:

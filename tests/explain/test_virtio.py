@@ -43,7 +43,9 @@ def _blobs(devices: dict[str, Field]) -> dict[str, Field]:
 
 def _names(entries: list[str]) -> set[str]:
     """``VIRTIO_NET_F_MAC: text`` → MAC; ``VIRTIO_CONFIG_S_DRIVER: …`` → DRIVER."""
-    return {re.sub(r"^VIRTIO(_[A-Z]+)??_[FS]_|^VIRTIO_RING_F_", "", entry.partition(":")[0]) for entry in entries}
+    return {
+        re.sub(r"^VIRTIO(_[A-Z]+)??_[FS]_|^VIRTIO_RING_F_", "", entry.partition(":")[0]) for entry in entries
+    }
 
 
 @pytest.mark.parametrize("example", with_answers("virtio"), ids=lambda one: one.name)
@@ -61,9 +63,15 @@ def test_blob_says_what_query_virtio_says(example: Example, explained: Devices) 
         assert shown == expected
         assert unsigned(item, "common", "isr") == status["isr"]
         assert unsigned(item, "common", "queue_sel") == status["queue-sel"]
-        features = _names(status["guest-features"]["dev-features"]) | _names(status["guest-features"]["transports"])
+        features = _names(status["guest-features"]["dev-features"]) | _names(
+            status["guest-features"]["transports"]
+        )
         wide = item.child("virtio/64bit_features")
-        meaning = at(wide, "guest_features").meaning if wide else at(item, "common", "guest_features (low 32)").meaning
+        meaning = (
+            at(wide, "guest_features").meaning
+            if wide
+            else at(item, "common", "guest_features (low 32)").meaning
+        )
         assert (set(meaning.split()) if features else set()) == features
         queues = [child for child in at(item, "queues").children if child.name.startswith("queue ")]
         assert len(queues) == status["num-vqs"]
@@ -101,7 +109,9 @@ BLOBS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("example", [one for one in with_answers("info_registers") if _has_blob(one)], ids=lambda o: o.name)
+@pytest.mark.parametrize(
+    "example", [one for one in with_answers("info_registers") if _has_blob(one)], ids=lambda o: o.name
+)
 def test_every_blob_is_explained_to_the_last_byte(example: Example, explained: Devices) -> None:
     seen = 0
     for root in explained(example).values():
@@ -124,7 +134,13 @@ def _explain(data: bytes, idstr: str) -> Field:
     return item
 
 
-IDSTRS = ["0000:00:02.0/virtio-net", "virtio-mmio@1/virtio-blk", "/fe.0.0001/virtio-console", "x", "virtio-balloon"]
+IDSTRS = [
+    "0000:00:02.0/virtio-net",
+    "virtio-mmio@1/virtio-blk",
+    "/fe.0.0001/virtio-console",
+    "x",
+    "virtio-balloon",
+]
 
 
 @settings(max_examples=150, deadline=None)

@@ -2,9 +2,10 @@
 
     python tests/tools/make_oracle_captures.py [DIRECTORY] [--qemu qemu-system-x86_64]
 
-Each capture is a small guest that runs its firmware for some seconds, is stopped, asked by the monitor what
-it is, and migrated into a file.  NAME.bin.zst and NAME.json land in tests/captures/oracle (or DIRECTORY).  The
-guest is stopped before the questions, so that the answers describe the bytes of the stream.  The boot sector of
+Each capture is a small guest that runs its firmware for some seconds, is stopped, asked by the monitor
+what it is, and migrated into a file.  NAME.bin.zst and NAME.json land in tests/captures/oracle (or
+DIRECTORY).  The guest is stopped before the questions, so that the answers describe the bytes of the
+stream.  The boot sector of
 pc-long-mode needs GNU as and ld.
 """
 
@@ -33,20 +34,24 @@ NULL_DISK = "driver=null-co,size=67108864,read-zeroes=on,node-name="
 GUESTS = {
     "q35-virtio": [
         "-M", "q35", "-smp", "2", "-m", "16M", "-vga", "none",
-        "-device", "virtio-net-pci,addr=2,romfile=,mac=52:54:00:aa:bb:01,netdev=n0", "-netdev", "hubport,id=n0,hubid=0",
+        "-device", "virtio-net-pci,addr=2,romfile=,mac=52:54:00:aa:bb:01,netdev=n0", "-netdev",
+        "hubport,id=n0,hubid=0",
         "-blockdev", NULL_DISK + "d0", "-device", "virtio-blk-pci,addr=3,drive=d0,num-queues=2",
         "-device", "virtio-rng-pci,addr=4",
-        "-device", "virtio-serial-pci,addr=5,max_ports=4", "-chardev", "null,id=c0", "-device", "virtconsole,chardev=c0",
+        "-device", "virtio-serial-pci,addr=5,max_ports=4", "-chardev", "null,id=c0", "-device",
+        "virtconsole,chardev=c0",
         "-device", "virtio-balloon-pci,addr=6",
         "-device", "pcie-root-port,id=rp0,addr=7,slot=1",
         "-device", "virtio-scsi-pci,bus=rp0", "-blockdev", NULL_DISK + "d1", "-device", "scsi-hd,drive=d1",
-        "-device", "pcie-root-port,id=rp1,addr=8,slot=2", "-device", "e1000e,bus=rp1,romfile=,mac=52:54:00:aa:bb:02",
+        "-device", "pcie-root-port,id=rp1,addr=8,slot=2", "-device",
+        "e1000e,bus=rp1,romfile=,mac=52:54:00:aa:bb:02",
         "-device", "qemu-xhci,addr=9", "-device", "usb-tablet",
         "-device", "virtio-gpu-pci,addr=a",
     ],
     "pc-i440fx": [
         "-M", "pc", "-cpu", "max", "-m", "8M", "-vga", "none", "-rtc", "base=2024-02-29T12:34:56",
-        "-device", "VGA,addr=2,romfile=,vgamem_mb=1", "-device", "e1000,addr=3,romfile=,mac=52:54:00:aa:bb:03",
+        "-device", "VGA,addr=2,romfile=,vgamem_mb=1", "-device",
+        "e1000,addr=3,romfile=,mac=52:54:00:aa:bb:03",
         "-device", "pci-bridge,id=br0,chassis_nr=3,addr=4", "-device", "rtl8139,bus=br0,addr=1,romfile=",
         "-device", "piix3-usb-uhci,id=usb,addr=5", "-device", "usb-kbd,bus=usb.0",
         "-blockdev", NULL_DISK + "d0", "-device", "ide-hd,drive=d0,bus=ide.0,serial=QEVM0001",
@@ -58,7 +63,16 @@ GUESTS = {
         "-blockdev", "driver=file,filename=@BOOT,node-name=boot", "-device", "ide-hd,drive=boot,bus=ide.0",
     ],
 }  # fmt: skip
-HMP = ("info registers -a", "info pci", "info lapic", "info pic", "info qtree", "info usb", "info network", "info cpus")
+HMP = (
+    "info registers -a",
+    "info pci",
+    "info lapic",
+    "info pic",
+    "info qtree",
+    "info usb",
+    "info network",
+    "info cpus",
+)
 
 
 class Monitor:
@@ -109,7 +123,9 @@ def guest(qemu: str, arguments: list[str], directory: Path) -> Iterator[Monitor]
 
 def oracle(monitor: Monitor) -> dict[str, object]:
     """Everything that the monitor says of the stopped guest."""
-    found: dict[str, object] = {command.replace(" ", "_").replace("_-a", ""): monitor.hmp(command) for command in HMP}
+    found: dict[str, object] = {
+        command.replace(" ", "_").replace("_-a", ""): monitor.hmp(command) for command in HMP
+    }
     devices = monitor("x-query-virtio")
     assert isinstance(devices, list)
     virtio = []
@@ -172,7 +188,9 @@ def make(name: str, arguments: list[str], qemu: str, target: Path) -> None:
 
 def main() -> None:
     """Make all captures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("directory", nargs="?", type=Path, default=DIRECTORY)
     parser.add_argument("--qemu", default="qemu-system-x86_64")
     options = parser.parse_args()
