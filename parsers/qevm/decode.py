@@ -8,14 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qevm.analyze import device_state
-from qevm.bodies import vmdescription
 from qevm.bodies.command import command_fields, command_summary
 from qevm.bodies.config import configuration_fields
 from qevm.bodies.known_layouts import match_body
 from qevm.bodies.protocol import Body
 from qevm.bodies.ram import RamBody
 from qevm.field import Field, Role
-from qevm.layout import FileHeader, Footer, PartHeader, StartHeader, fields_of
 from qevm.located import Located
 from qevm.section import Section, SectionKind
 from qevm.source import Source
@@ -71,6 +69,10 @@ class SectionDecoder:
 
     def decode(self, section: Section) -> Field:
         """The Field tree of one section: header, body, footer.  Long runs are made when looked at."""
+        # construct is for those who look into a section, not for a listing.
+        from qevm.bodies import vmdescription
+        from qevm.layout import FileHeader, fields_of
+
         kind = section.kind
         root = Field(
             section.device_id or kind.name,
@@ -108,6 +110,8 @@ class SectionDecoder:
 
     def _device(self, section: Section, layout: Layout | None) -> list[Field]:
         """Header, body and footer of a START, PART, END or FULL section."""
+        from qevm.layout import Footer, PartHeader, StartHeader, fields_of
+
         data = self._source.read(section.offset, section.body - section.offset)
         started = section.kind in (SectionKind.START, SectionKind.FULL)
         record = StartHeader if started else PartHeader

@@ -81,14 +81,20 @@ class Field:
         return [item for item in self.children if name in (item.name, item.alias)]
 
     def walk(self, limit: int = 1 << 62) -> Iterator[tuple[int, Field]]:
-        """Depth-first (depth, field) of this field and all below it, at most ``limit`` of them."""
-        stack: list[tuple[int, Field]] = [(0, self)]
-        while stack and limit > 0:
-            depth, item = stack.pop()
+        """Depth-first (depth, field) of this field and all below it, at most ``limit`` of them.
+
+        Lazy runs are made as far as the walk comes: a limit bounds the work, too.
+        """
+        levels: list[Iterator[Field]] = [iter((self,))]
+        while levels and limit > 0:
+            item = next(levels[-1], None)
+            if item is None:
+                levels.pop()
+                continue
             limit -= 1
-            yield depth, item
+            yield len(levels) - 1, item
             if item.children:
-                stack.extend((depth + 1, c) for c in reversed(item.children))
+                levels.append(iter(item.children))
 
     def at(self, offset: int) -> list[Field]:
         """The path from this field down to the smallest one that covers ``offset``."""

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from qevm.atomic import whole_file
 from qevm.bodies.page_runs import PageKind
 from qevm.bodies.ram_blocks import RamBlock
-from qevm.atomic import whole_file
 from qevm.guest_memory import GuestMemory, PageState, Span
 from qevm.source import FileSource, Source
 

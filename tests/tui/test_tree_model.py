@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tuihelp import MadeUp
 
 from qevm.capture import Capture
-from qevm.section import Section, SectionKind
+from qevm.section import Confidence, Section, SectionKind
 from qevm_tui.outline import FAN_OUT, Outline
 from qevm_tui.panes.tree_model import ByDevice, ByStream, TreeModel
 
@@ -110,17 +110,17 @@ def test_located_devices_are_there_before_the_walk_and_make_way_for_it():
     made_up = MadeUp()
     located = [
         Section(
-            -1 - n,
-            SectionKind.FULL,
-            1000 + n * 10,
-            1004,
-            1009,
-            1010,
-            SectionKind.HEADER,
+            index=-1 - number,
+            kind=SectionKind.FULL,
+            offset=offset,
+            body=offset + 4,
+            body_end=offset + 9,
+            end=offset + 10,
+            confidence=Confidence.VERIFIED_TAIL,
             idstr=name,
             instance_id=0,
-        )  # type: ignore[arg-type]
-        for n, name in enumerate(("timer", "cpu"))
+        )
+        for number, (name, offset) in enumerate((("timer", 1000), ("cpu", 1010)))
     ]
     made_up.located = located
     model = ByDevice(as_capture(made_up))

@@ -123,9 +123,7 @@ def add_open_options(parser: argparse.ArgumentParser) -> None:
         "--no-cache", action="store_true", help="neither use nor keep the index of a large capture"
     )
     group.add_argument("--tmpdir", metavar="DIR", help="where compressed files are unpacked")
-    group.add_argument(
-        "--max-size", type=_number, metavar="BYTES", help="give up unpacking beyond this size"
-    )
+    group.add_argument("--max-size", type=_number, metavar="BYTES", help="give up unpacking beyond this size")
     group.add_argument(
         "--max-ratio", type=_number, metavar="N", help="give up unpacking beyond N bytes per byte (1000)"
     )

@@ -170,11 +170,10 @@ def export(options: argparse.Namespace) -> int:
     capture = open_capture(options)
     sections = find_sections(capture, options)
     if options.chain:
-        devices = {s.device for s in sections if s.device is not None}
-        if not devices:
-            capture.walk_all()
-            sections = [s for item in sections if (s := capture.section_at(item.offset)) is not None]
-            devices = {s.device for s in sections if s.device is not None}
+        # find() walks no further than it must: the chain may go on, and a located section has no device yet.
+        capture.walk_all()
+        walked = [s for item in sections if (s := capture.section_at(item.offset)) is not None]
+        devices = {s.device for s in walked if s.device is not None}
         if not devices:
             raise NoSuchSection("this section belongs to no device: it has no chain")
         rows = sorted(row for number in devices for row in capture.index.devices[number].sections)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qevm.cursor import Cursor
-from qevm.layout import MappedRamHeader
 from qevm.problems import Problem
 from qevm.source import Source
 
@@ -21,10 +20,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-HEADER_SIZE = MappedRamHeader.sizeof()
+HEADER_SIZE = 28
+"""Of ``layout.MappedRamHeader``."""
+
 ALIGNMENT = 1 << 20
 """pages_offset is a multiple of this in the file that QEMU wrote, bytes."""
 
+_SMALL_BLOCK = 16 << 20
 _PAGES_AT_ONCE = 1 << 20
 _SAMPLES = 256
 _PAGE_SIZES = frozenset(1 << bits for bits in range(8, 17))
@@ -108,6 +110,18 @@ class MappedReader:
             )
         cursor.skip(max(0, end - cursor.position))
         return block
+
+    def end_of(self, header: int, length: int) -> int:
+        """Where the pages end of a block of ``length`` bytes whose header is at ``header``, as QEMU lays them."""
+        delta = self._delta or 0
+        bitmap = -(-length // (64 * (self._page_size or 4096))) * 8
+        return _round_up(header + HEADER_SIZE - delta + bitmap) + delta + length
+
+    def possible_lengths(self, most: int) -> Iterator[int]:
+        """Lengths that a block with a damaged length may have: whole MiB, then pages up to 16 MiB."""
+        unit = self._page_size or 4096
+        yield from range(ALIGNMENT, most + 1, ALIGNMENT)
+        yield from (size for size in range(unit, min(most, _SMALL_BLOCK) + 1, unit) if size % ALIGNMENT)
 
     def _bad(self, block: MappedBlock, name: str, field: int, what: str, expected: str, found: str) -> None:
         message = f"{what}: pages of RAM block '{name}' cannot be used"

@@ -12,9 +12,9 @@ from qevm.bodies.page_contents import Undecodable, inflate
 from qevm.bodies.page_runs import KINDS, PageKind, PageRecord
 from qevm.bodies.ram_blocks import RamBlock
 from qevm.bodies.records import Bit, FieldReader, symbols
+from qevm.constants import RamFlag
 from qevm.cursor import Truncated
 from qevm.field import Field, LazyFields, Role
-from qevm.layout import RamFlag
 from qevm.section import Section, SectionKind
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from qevm import safetext
 from qevm.bodies import registry
-from qevm.layout import FOOTER_MAGIC, SectionType
+from qevm.constants import FOOTER_MAGIC, SectionType
 from qevm.problems import Severity
 from qevm.section import Confidence, SectionKind
 from qevm.vmdesc import DeviceDescription

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from qevm import safetext
-from qevm.bodies import vmdescription
 from qevm.bodies.command import scan_command
 from qevm.bodies.config import scan_configuration
 from qevm.bodies.protocol import BadBody
+from qevm.constants import MAGIC, SectionType
 from qevm.cursor import Truncated
 from qevm.facts import StreamFacts
 from qevm.index import SectionIndex
-from qevm.layout import MAGIC, SectionType
 from qevm.problems import Problem, Severity
 from qevm.section import Confidence, SectionKind
 from qevm.tail import FoundDescription, LocatedSection, read_at
@@ -263,6 +262,8 @@ class Walker:
             self._inconsistent(found.description, row)
 
     def _inconsistent(self, description: Description, row: int) -> None:
+        from qevm.bodies import vmdescription
+
         for device in description.devices:
             wrong = device.vmsd.inconsistent()
             if wrong:
