@@ -17,7 +17,7 @@ from qevm.bodies.page_contents import Undecodable, page_of
 from qevm.bodies.page_lookup import PageLookup
 from qevm.bodies.page_runs import PageKind, PageRecord
 from qevm.bodies.ram import RamBody
-from qevm.bodies.ram_blocks import RamBlock
+from qevm.bodies.ram_blocks import RamBlock, mapped_blocks
 from qevm.memory_events import CHANNEL, DISCARDED, LOST, UNSENT, Events
 from qevm.problems import QevmError
 
@@ -104,7 +104,7 @@ class GuestMemory:
         self._events = events
         self._lookup = PageLookup(body.runs)
         self._complete = complete and not len(body.gaps) and body.cut_at is None
-        mapped = [block.mapped for block in body.blocks if block.mapped is not None]
+        mapped = mapped_blocks(body.blocks)
         self.bitmaps = Bitmaps(self.source, mapped) if mapped else None
         self._segment: tuple[int, int, NDArray[np.int64]] | None = None
 

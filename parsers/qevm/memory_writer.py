@@ -49,8 +49,9 @@ class BlockReport:
 
     def add(self, first: int, length: int, pages: int, state: PageState, reason: str = "") -> None:
         """Count ``pages`` pages at byte ``first``; those that cannot be known are listed."""
-        self.pages[state] += pages
-        if state.known:
+        if pages:
+            self.pages[state] += pages
+        if state.known or not pages:
             return
         if self.unknown:
             at, size, before, why = self.unknown[-1]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qevm.cursor import Cursor
+from qevm.cursor import Cursor, Truncated
 from qevm.problems import Problem
 from qevm.source import Source
 
@@ -36,10 +36,9 @@ _PAGE_SIZES = frozenset(1 << bits for bits in range(8, 17))
 class MappedBlock:
     """The mapped-ram header of one block, and where it leads.
 
-    ``offset`` is where the header stands, ``length`` the block's used length in bytes.  ``bitmap_offset`` and
-    ``pages_offset`` are as written.  ``bitmap_at`` and ``pages_at`` are those places in the source, made
-    good by ``delta``, source offset minus written offset.  ``problem`` is why the pages cannot be used, empty when
-    they can.
+    ``offset`` is where the header stands, ``length`` the block's used length in bytes; ``bitmap_offset`` and
+    ``pages_offset`` are as written, ``delta`` is what to add for an offset in the source.  ``problem`` is why
+    the pages cannot be used, empty when they can.
     """
 
     offset: int
@@ -53,10 +52,12 @@ class MappedBlock:
 
     @property
     def bitmap_at(self) -> int:
+        """Source offset of the bitmap."""
         return self.bitmap_offset + self.delta
 
     @property
     def pages_at(self) -> int:
+        """Source offset of page 0."""
         return self.pages_offset + self.delta
 
     @property
@@ -88,31 +89,30 @@ class MappedReader:
         self._delta: int | None = None
 
     def read(self, cursor: Cursor, name: str, length: int) -> MappedBlock:
-        """Read the header of block ``name`` and move the cursor behind the block's pages.
-
-        Raises Truncated where the data end.
-        """
+        """Read the header of block ``name``.  Raises Truncated where the data end inside it."""
         at = cursor.position
         block = MappedBlock(at, length, cursor.be32(), cursor.be64(), cursor.be64(), cursor.be64())
         if block.version != 1:
             self._bad(block, name, 0, "mapped-ram header version", "1", str(block.version))
         self._check_page_size(block, name)
         self._check_places(block, name)
-        end = block.end
-        if end > self._limit:
-            self._bad(
-                block,
-                name,
-                20,
-                "mapped-ram pages reach behind the end of the file",
-                f"an end up to 0x{self._limit:x}",
-                f"0x{end:x}",
-            )
-        cursor.skip(max(0, end - cursor.position))
         return block
 
+    def skip_pages(self, cursor: Cursor, block: MappedBlock, name: str) -> None:
+        """Move the cursor behind the block's pages.  Raises Truncated where the data end."""
+        left = max(0, self._limit - block.pages_at)
+        if left < block.length:
+            raise Truncated(
+                min(block.pages_at, self._limit),
+                block.length,
+                left,
+                f"truncated at 0x{self._limit:x}: "
+                f"the pages of RAM block '{name}' need {block.length:,} bytes, {left:,} left",
+            )
+        cursor.skip(max(0, block.end - cursor.position))
+
     def end_of(self, header: int, length: int) -> int:
-        """Where the pages end of a block of ``length`` bytes whose header is at ``header``, as QEMU lays them."""
+        """Where QEMU ends the pages of a block of ``length`` bytes whose header is at ``header``."""
         delta = self._delta or 0
         bitmap = -(-length // (64 * (self._page_size or 4096))) * 8
         return _round_up(header + HEADER_SIZE - delta + bitmap) + delta + length
@@ -161,7 +161,7 @@ class MappedReader:
                 f"0x{bitmap:x}",
             )
             block.bitmap_offset = behind - block.delta
-        if pages % block.page_size or not behind <= block.pages_at <= self._limit - block.length:
+        if pages % block.page_size or not behind <= block.pages_at <= self._limit:
             self._bad(
                 block,
                 name,
@@ -178,7 +178,7 @@ def _round_up(offset: int) -> int:
 
 
 class Bitmaps:
-    """The page bitmaps of all mapped blocks of a stream.  Reads on demand, keeps nothing but the byte order."""
+    """The page bitmaps of all mapped blocks of a stream, read on demand."""
 
     def __init__(self, source: Source, blocks: list[MappedBlock]) -> None:
         self._source = source

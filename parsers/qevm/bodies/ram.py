@@ -13,7 +13,9 @@ from collections.abc import Generator, Iterator
 from time import perf_counter
 
 from qevm.bodies import ram_fields
+from qevm.bodies.mapped_ram import Bitmaps
 from qevm.bodies.protocol import BadBody
+from qevm.bodies.ram_blocks import mapped_blocks
 from qevm.bodies.ram_fast import RunReader
 from qevm.bodies.ram_gaps import Gap
 from qevm.bodies.ram_records import DamageError, RecordReader
@@ -123,6 +125,13 @@ class RamBody(RecordReader):
     def pages_elsewhere(self) -> bool:
         """No page record although there is RAM: the pages went through multifd channels (§6)."""
         return bool(self.total) and not self.runs.records and not self.is_mapped and not self.ignores_shared
+
+    @property
+    def why_incomplete(self) -> str:
+        """Why a stream that ends in or behind this chain has no more; empty when nothing tells (§7)."""
+        if self.is_mapped and Bitmaps(self.facts.source, mapped_blocks(self.blocks)).empty:
+            return "the page bitmaps are empty: the save was aborted before completion"
+        return ""
 
     def _make_reader(self) -> RunReader:
         self._reader = RunReader(self.runs, self._page_size)

@@ -8,6 +8,7 @@ instead, and the sum is checked afterwards.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from qevm.bodies.mapped_ram import HEADER_SIZE, MappedBlock, MappedReader
@@ -55,6 +56,11 @@ class RamBlock:
     def limit(self) -> int:
         """Addresses in the block are below this."""
         return (1 << 63) if self.length is None else self.length
+
+
+def mapped_blocks(blocks: Iterable[RamBlock]) -> list[MappedBlock]:
+    """The mapped-ram headers of ``blocks``."""
+    return [block.mapped for block in blocks if block.mapped is not None]
 
 
 class BlockListReader:
@@ -127,6 +133,7 @@ class BlockListReader:
                     break
         block.mapped = self._mapped.read(cursor, block.text, block.length or 0)
         block.size = start + HEADER_SIZE - block.offset
+        self._mapped.skip_pages(cursor, block.mapped, block.text)
 
     def _goes_on(self, cursor: Cursor, offset: int, total: int) -> bool:
         """True when the next entry of a mapped-ram list, or the record behind the list, is at ``offset``."""

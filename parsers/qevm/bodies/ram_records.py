@@ -49,8 +49,8 @@ class RecordReader:
     ``blocks`` are the RAM blocks in the order of the list (blocks that only a page record named come
     behind), ``total`` the announced sum of their lengths in bytes, None without a list.  ``runs`` is the
     index of page records, ``gaps`` the damaged places, ``flushes`` the offsets of MULTIFD_FLUSH records
-    and ``flush_runs`` how many runs stood before each.  ``cut_at`` is the offset where the data ended inside a
-    record, None when they did not, ``cut_page`` the (block number, address) of the page that was in it.
+    and ``flush_runs`` how many runs stood before each.  ``cut_at`` is the offset where the data ended
+    inside a record, None when they did not, ``cut_page`` the (block number, address) of the page in it.
     """
 
     def __init__(self, facts: StreamFacts) -> None:

@@ -155,7 +155,7 @@ class Resynchroniser:
     def _peek(self, offset: int, length: int) -> bytes:
         index = offset - self._base
         length = min(length, self._limit - offset)
-        if 0 <= index and index + length <= len(self._data):
+        if index >= 0 and index + length <= len(self._data):
             return self._data[index : index + length]
         return self._source.read(offset, length) if length > 0 else b""
 

@@ -296,9 +296,13 @@ class Walker:
         count = sum(1 for device in state.index.devices if not device.iterative)
         last = state.index[-1]
         name = f"{last.kind.name} {last.device_id}".strip()
+        message = f"the stream ends without EOF marker after {name}; {count} devices present"
+        for body in () if count else state.bodies.values():
+            why = getattr(body, "why_incomplete", "")
+            message += f"; {why}" if why else ""
         state.problem(
             limit,
-            f"the stream ends without EOF marker after {name}; {count} devices present",
+            message,
             "EOF",
             "end of data",
             row=len(state.index) - 1,
