@@ -88,7 +88,7 @@ def unsigned(item: Field) -> int | None:
 
 def derived(name: str, source: Field, meaning: str, *, children: Sequence[Field] = ()) -> Field:
     """A line that follows from other fields: it has no bytes of its own."""
-    return Field(name, source.offset, 0, "derived", meaning=meaning, children=children, inferred=True)
+    return Field(name, source.offset, 0, "derived", meaning=meaning, children=children)
 
 
 def add_derived(item: Field, *more: Field) -> None:
@@ -311,7 +311,6 @@ def bit_field(item: Field, value: int, bit: Bit) -> Field:
         part,
         "; ".join(text for text in (word, bit.text) if text),
         bits=(bit.low, bit.width),
-        inferred=True,
     )
 
 
