@@ -12,34 +12,31 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TypedDict, Unpack
 
 from qevm import safetext
-from qevm.analyze import device_state
-from qevm.bodies import vmdescription
-from qevm.bodies.command import command_fields, command_summary
-from qevm.bodies.config import configuration_fields
-from qevm.bodies.known_layouts import match_body
 from qevm.bodies.protocol import Body
 from qevm.bodies.ram import RamBody
 from qevm.containers import ChoiceNeeded, Container, Limits, Opened, Progress, detect, growing, open_streams
+from qevm.decode import SectionDecoder
 from qevm.facts import StreamFacts
-from qevm.field import Field, Role
+from qevm.field import Field
 from qevm.index import SectionIndex
-from qevm.layout import FileHeader, Footer, PartHeader, StartHeader, fields_of
-from qevm.problems import NoSuchSection, Problem, Severity
-from qevm.section import Confidence, Section, SectionKind
-from qevm.source import Source, SubSource
+from qevm.located import Located
+from qevm.problems import NoSuchSection, Problem, Severity, SourceError
+from qevm.section import Section, SectionKind
+from qevm.source import FileSource, Source, SubSource
 from qevm.tail import FoundDescription, LocatedSection, find_description, locate_devices
-from qevm.vmdesc import Description, DeviceDescription, Vmsd
-from qevm.vmstate import VmstateDecoder
+from qevm.vmdesc import Description
 from qevm.walk.walker import Walker
 
-_ABSENT = -1
 _POLL = 0.25
 # A walk of so many bytes costs nothing; beyond, the tail answers for devices.
 _WALKED_FIRST = 16 << 20
+
+CACHED_FROM = 128 << 20
+"""Captures below this many bytes are walked faster than a cache is looked up."""
 
 
 class OpenOptions(TypedDict, total=False):
@@ -70,6 +67,8 @@ class Capture:
         self.opened = opened
         self.follow = False
         """Go on when the walk has reached the end of a file that is still being written."""
+        self.cached = False
+        """Keep and use the index of large captures in the user's cache directory."""
         self.generation = 0
         """Raised when the walk began anew: rows that were read before are void."""
         detect.check_header(source, base)
@@ -82,6 +81,7 @@ class Capture:
         *,
         stream: int = 1,
         wait: bool = True,
+        cached: bool = False,
         **options: Unpack[OpenOptions],
     ) -> Capture:
         """Open a file, ``-`` for standard input, or a URL, through whatever is wrapped round the stream.
@@ -98,6 +98,7 @@ class Capture:
             capture = cls(found.source, found.base, name, opened=opened)
             for number in range(2, stream + 1):
                 capture = capture._next_stream(number)
+            capture.cached = cached
         except BaseException:
             opened.close()
             raise
@@ -122,14 +123,17 @@ class Capture:
         self.index = SectionIndex()
         self.problems: list[Problem] = []
         self.complete = False
+        self._failed: SourceError | None = None
         self._found = found
-        self._located: list[LocatedSection] = []
+        items: list[LocatedSection] = []
         if found is not None:
             if found.description.page_size is not None:
                 self.facts.page_size = found.description.page_size
                 self.facts.page_size_from = "description"
-            self._located = locate_devices(self.source, found.description, found.offset - 1, self.base)
-        self._walker = Walker(self.facts, self.index, self.problems, found, self._located)
+            items = locate_devices(self.source, found.description, found.offset - 1, self.base)
+        self._located = Located(items)
+        self._walker = Walker(self.facts, self.index, self.problems, found, items)
+        self._decoder = SectionDecoder(self._walker.state, self.source, self._located)
         self._walk = self._walker.run()
 
     # ------------------------------------------------------------------ the file around the stream
@@ -190,16 +194,51 @@ class Capture:
         grows, what is there is walked, and walked anew when there is much more (``generation`` tells).
         Raises SourceError when the file changed under it.
         """
+        self._recall()
         while not self.complete:
+            if self._failed is not None:
+                raise self._failed
             try:
                 offset = next(self._walk)
+            except SourceError as error:
+                self._failed = error
+                raise
             except StopIteration:
                 if self._partial():
                     yield from self._await_more()
                 elif not self._described_wrongly():
                     self.complete = True
+                    self._remember()
                 continue
             yield offset
+
+    def _cache_key(self) -> str | None:
+        if not self.cached or self.source.size < CACHED_FROM or not isinstance(self.source, FileSource):
+            return None
+        from qevm import cache
+
+        return cache.key_of(self.source, self.base)
+
+    def _recall(self) -> None:
+        """Before the first step of a walk: is the page index of this capture kept?"""
+        if self.walked > self.base or self.facts.remembered_ram is not None:
+            return
+        key = self._cache_key()
+        if key is not None:
+            from qevm import cache
+
+            self.facts.remembered_ram = cache.load(key)
+
+    def _remember(self) -> None:
+        """After the last step: keep the page index of a large capture that is sound."""
+        if self.facts.remembered_ram is not None:
+            return
+        rams = [body for body in self._walker.state.bodies.values() if isinstance(body, RamBody)]
+        key = self._cache_key() if len(rams) == 1 and rams[0].rememberable else None
+        if key is not None:
+            from qevm import cache
+
+            cache.store(key, rams[0], rams[0].ends)
 
     def _partial(self) -> bool:
         return self.facts.source is not self.source or (self.follow and not self.finished)
@@ -246,42 +285,21 @@ class Capture:
     @property
     def located(self) -> list[Section]:
         """Device sections known from the tail, in file order.  Their ``index`` is negative."""
-        return [self._located_section(i) for i in range(len(self._located))]
-
-    def _located_section(self, number: int) -> Section:
-        item = self._located[number]
-        return Section(
-            index=_ABSENT - number,
-            kind=SectionKind.FULL,
-            offset=item.offset,
-            body=item.body,
-            body_end=item.body_end,
-            end=item.end,
-            confidence=Confidence.FOOTER_BOUNDED if item.by_footer else Confidence.VERIFIED_TAIL,
-            section_id=item.section_id,
-            idstr=item.device.name,
-            instance_id=item.device.instance_id,
-            version_id=item.version_id,
-        )
+        return list(self._located)
 
     def section_at(self, offset: int) -> Section | None:
         """The innermost section that covers ``offset``, walked or located; None where nothing is known."""
         row = self.index.at(offset)
-        if row is not None:
-            return self.index[row]
-        for number, item in enumerate(self._located):
-            if item.offset <= offset < item.end:
-                return self._located_section(number)
-        return None
+        return self._located.at(offset) if row is None else self.index[row]
 
     def find(self, spec: str, chunk: str | None = None) -> list[Section]:
         """The sections that SECTION names: an index, ``IDSTR`` or ``IDSTR@INSTANCE``.
 
         A device with a chain: all of its sections, or with ``chunk`` (``start``, ``end`` or a number,
-        0 being the START) one of them.  A device that the tail locates is answered without a walk.
-        Raises NoSuchSection.
+        0 being the START) one of them.  A device of a large capture that the tail locates is answered without
+        a walk.  Raises NoSuchSection.
         """
-        if spec.isdigit():
+        if spec.isdecimal():
             number = int(spec)
             for _ in self.walk():
                 if len(self.index) > number + 1:
@@ -289,7 +307,7 @@ class Capture:
             if number < len(self.index):
                 return [self.index[number]]
         if chunk is None and not self.complete and self.source.size > _WALKED_FIRST and self._all_located():
-            found = [s for s in self.located if _names(s.idstr or "", s.instance_id or 0, spec)]
+            found = [s for s in self._located if _names(s.idstr or "", s.instance_id or 0, spec)]
             if found:
                 return found
         self.walk_all()
@@ -300,204 +318,28 @@ class Capture:
                 for d in self.index.devices
                 if "/" in d.idstr and _names(d.idstr.rpartition("/")[2], d.instance_id, spec)
             ]
-        rows = [row for device in devices for row in device.sections]
-        if not rows:
+        sections = [self.index[row] for device in devices for row in device.sections]
+        if not sections:
             raise NoSuchSection(f"no section or device {safetext.safe(spec)} in this stream")
-        sections = [self.index[row] for row in rows]
-        return sections if chunk is None else [self._pick(sections, chunk, spec)]
+        return sections if chunk is None else [_pick(sections, chunk, spec)]
 
     def _all_located(self) -> bool:
         description = self.description
         return description is not None and len(self._located) == len(description.devices)
 
-    def _pick(self, sections: Sequence[Section], chunk: str, spec: str) -> Section:
-        wanted = chunk.lower()
-        for section in sections:
-            if wanted == "start" and section.kind in (SectionKind.START, SectionKind.FULL):
-                return section
-            if wanted == "end" and section.kind is SectionKind.END:
-                return section
-            if wanted.isdigit() and section.chunk == int(wanted):
-                return section
-        raise NoSuchSection(
-            f"{safetext.safe(spec)} has no chunk {safetext.safe(chunk)}: "
-            f"start, end or 0 to {len(sections) - 1}"
-        )
-
     # ------------------------------------------------------------------ decoding
 
     def body_of(self, section: Section) -> Body | None:
         """The format that reads a section's chain; None for vmstate devices and those not walked yet."""
-        return None if section.device is None else self._walker.state.bodies.get(section.device)
-
-    def describe(self, section: Section) -> DeviceDescription | None:
-        """The description of a FULL section's device; None when there is none."""
-        if section.index <= _ABSENT:
-            return self._located[_ABSENT - section.index].device
-        return None if section.device is None else self._walker.state.layouts.get(section.device)
+        return self._decoder.body_of(section)
 
     def decode(self, section: Section) -> Field:
         """The Field tree of one section: header, body, footer.  Long runs are made when looked at."""
-        kind = section.kind
-        root = Field(
-            section.device_id or kind.name,
-            section.offset,
-            section.size,
-            kind.name,
-            children=(),
-            meaning=self.summary(section),
-            version=section.version_id,
-        )
-        if kind is SectionKind.HEADER:
-            data = self.source.read(section.offset, section.size)
-            root.children = fields_of(FileHeader, data, section.offset, Role.HEADER)
-        elif kind is SectionKind.CONFIGURATION:
-            root.children = [
-                Field("type", section.offset, 1, "uint8", 7, "CONFIGURATION", role=Role.HEADER),
-                *configuration_fields(section, self.facts, self._describe_configuration),
-            ]
-        elif kind is SectionKind.COMMAND:
-            root.children = command_fields(self.source, section.offset, section.end)
-        elif kind is SectionKind.VMDESCRIPTION:
-            root.children = vmdescription.fields(self.source, section, self.description)
-        elif kind is SectionKind.EOF:
-            root.children = [Field("type", section.offset, 1, "uint8", 0, "EOF", role=Role.HEADER)]
-        elif kind is SectionKind.UNKNOWN:
-            root.children = [
-                Field(
-                    "bytes", section.offset, section.size, "buffer", self._bytes(section), role=Role.PROBLEM
-                )
-            ]
-        else:
-            layout = self._layout(section)
-            root.children = self._device_fields(section, layout)
-            self._explain(root, section, layout)
-        return root
-
-    def _describe_configuration(self) -> Vmsd | None:
-        return self.description.configuration if self.description else None
-
-    def _device_fields(self, section: Section, layout: _Layout | None) -> list[Field]:
-        data = self.source.read(section.offset, section.body - section.offset)
-        started = section.kind in (SectionKind.START, SectionKind.FULL)
-        header = Field(
-            "header",
-            section.offset,
-            len(data),
-            "header",
-            children=fields_of(StartHeader if started else PartHeader, data, section.offset, Role.HEADER),
-            role=Role.HEADER,
-        )
-        fields = [header, *self._body_fields(section, layout)]
-        if section.has_footer:
-            tail = self.source.read(section.body_end, section.end - section.body_end)
-            fields.append(
-                Field(
-                    "footer",
-                    section.body_end,
-                    len(tail),
-                    "footer",
-                    children=fields_of(Footer, tail, section.body_end, Role.FOOTER),
-                    role=Role.FOOTER,
-                )
-            )
-        return fields
-
-    def _body_fields(self, section: Section, layout: _Layout | None) -> list[Field]:
-        body = self.body_of(section)
-        if body is not None:
-            return body.fields(section)
-        if layout is not None:
-            read = self._reader(section)
-            decoder = VmstateDecoder(read, section.body_end, inferred=layout.inferred)
-            return decoder.body(layout.vmsd, section.body)
-        if section.body_end <= section.body:
-            return []
-        return [
-            Field(
-                "data",
-                section.body,
-                section.body_end - section.body,
-                "buffer",
-                self.source.read(section.body, min(section.body_end - section.body, 1 << 20)),
-                "not described",
-                role=Role.BUFFER,
-            )
-        ]
-
-    def inferred_layout(self, section: Section) -> Vmsd | None:
-        """A built-in layout whose length fits a section that the stream does not describe, or None."""
-        if section.kind is not SectionKind.FULL or section.idstr is None:
-            return None
-        for end, layout in match_body(
-            self.source, section.body, section.body_end, section.idstr, section.version_id or 0
-        ):
-            if end == section.body_end:
-                return layout
-        return None
-
-    def _layout(self, section: Section) -> _Layout | None:
-        """How the body of a FULL section is laid out: as described, or as a built-in layout has it."""
-        described = self.describe(section)
-        if described is not None:
-            return _Layout(described.vmsd, "" if described.legacy else described.vmsd.name, False)
-        inferred = None if self.body_of(section) is not None else self.inferred_layout(section)
-        return None if inferred is None else _Layout(inferred, inferred.name, True)
-
-    def _explain(self, root: Field, section: Section, layout: _Layout | None) -> None:
-        # The tables of explanations are for those who look into a device, not for a listing.
-        from qevm.explain import ExplainContext, explain, target_of, virtual_clock
-
-        clock = target = None
-        timer = self._device_section("timer")
-        if timer is not None:
-            clock = virtual_clock(self._body_fields(timer, self._layout(timer)))
-        cpu = self._device_section("cpu")
-        cpu_layout = None if cpu is None else self._layout(cpu)
-        if cpu_layout is not None:
-            target = target_of(item.name for item in cpu_layout.vmsd.fields)
-        context = ExplainContext(
-            section.idstr or "",
-            self.source.read,
-            section.instance_id or 0,
-            "" if layout is None else layout.name,
-            section.version_id,
-            clock,
-            target or "",
-        )
-        explain(root, context)
-
-    def _device_section(self, idstr: str) -> Section | None:
-        device = self.index.device(idstr, 0)
-        if device is not None and len(device.sections):
-            return self.index[device.sections[0]]
-        for number, item in enumerate(self._located):
-            if item.device.name == idstr:
-                return self._located_section(number)
-        return None
-
-    def _reader(self, section: Section) -> _BodyReader:
-        return _BodyReader(self.source, section.body, section.body_end)
-
-    def _bytes(self, section: Section) -> bytes:
-        return self.source.read(section.offset, min(section.size, 1 << 20))
+        return self._decoder.decode(section)
 
     def summary(self, section: Section) -> str:
         """One short phrase for the tree: what a section carries.  Empty when there is nothing to say."""
-        kind = section.kind
-        if kind is SectionKind.HEADER:
-            return "QEVM version 3"
-        if kind is SectionKind.CONFIGURATION:
-            return self.facts.machine
-        if kind is SectionKind.COMMAND:
-            return command_summary(self.source, section.offset, section.end)
-        if kind is SectionKind.VMDESCRIPTION:
-            description = self.description
-            return "" if description is None else f"{len(description.devices)} devices"
-        if kind is SectionKind.UNKNOWN:
-            return "nothing explains these bytes"
-        body = self.body_of(section)
-        return "" if body is None else body.summary(section)
+        return self._decoder.summary(section)
 
     # ------------------------------------------------------------------ the whole stream
 
@@ -506,32 +348,24 @@ class Capture:
         """True when the walk is complete and found nothing worse than a note."""
         return self.complete and all(p.severity is Severity.NOTE for p in self.problems)
 
+    def packed_page_problems(self) -> list[Problem]:
+        """What is wrong with compressed pages, which the walk does not unpack.  Slow where there are many."""
+        from qevm.memory_check import packed_page_problems
+
+        return [
+            replace(item, device=device.device_id)
+            for device in self.index.devices
+            if isinstance(body := self.body_of(self.index[device.sections[0]]), RamBody)
+            for item in packed_page_problems(body)
+        ]
+
     def analyze(self) -> dict[str, object]:
         """What ``scripts/analyze-migration.py -d state`` prints for this stream, as JSON values.
 
         Walks to the end.  Devices without a description are decoded by built-in layouts, else given as hex.
         """
         self.walk_all()
-        result: dict[str, object] = {}
-        for device in self.index.devices:
-            section = self.index[device.sections[0]]
-            key = f"{device.idstr} ({section.section_id})"
-            if device.iterative:
-                body = self.body_of(section)
-                if isinstance(body, RamBody):
-                    sizes = {block.text: f"0x{block.length or 0:016x}" for block in body.blocks}
-                    result[key] = {"section sizes": sizes}
-                else:
-                    result[key] = ""
-                continue
-            layout = self._layout(section)
-            if layout is None:
-                data = self.source.read(section.body, section.body_end - section.body)
-                result[key] = {"data": data.hex(" ")}
-            else:
-                read = self._reader(section)
-                result[key] = device_state(layout.vmsd, read, section.body, section.body_end)
-        return result
+        return self._decoder.analyze()
 
     def close(self) -> None:
         """Release the file and what was unpacked from it."""
@@ -539,36 +373,6 @@ class Capture:
             self.opened.close()
         else:
             self.source.close()
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """A body's layout, the vmsd name that explanations go by, and whether it was inferred."""
-
-    vmsd: Vmsd
-    name: str
-    inferred: bool
-
-
-class _BodyReader:
-    """Reads of one body: the first 4 MiB are fetched once, what lies behind when it is asked for."""
-
-    def __init__(self, source: Source, start: int, end: int) -> None:
-        self._source = source
-        self._start = start
-        self._end = end
-        self._data: bytes | None = None
-
-    def __call__(self, offset: int, length: int) -> bytes:
-        length = min(length, self._end - offset)
-        if length <= 0:
-            return b""
-        if self._data is None:
-            self._data = self._source.read(self._start, min(self._end - self._start, 4 << 20))
-        index = offset - self._start
-        if index >= 0 and index + length <= len(self._data):
-            return self._data[index : index + length]
-        return self._source.read(offset, length)
 
 
 def _names(idstr: str, instance_id: int, spec: str) -> bool:
@@ -582,3 +386,18 @@ def _names(idstr: str, instance_id: int, spec: str) -> bool:
         return int(instance, 0) == instance_id
     except ValueError:
         return False
+
+
+def _pick(sections: Sequence[Section], chunk: str, spec: str) -> Section:
+    wanted = chunk.lower()
+    for section in sections:
+        if wanted == "start" and section.kind in (SectionKind.START, SectionKind.FULL):
+            return section
+        if wanted == "end" and section.kind is SectionKind.END:
+            return section
+        if wanted.isdecimal() and section.chunk == int(wanted):
+            return section
+    last = len(sections) - 1
+    raise NoSuchSection(
+        f"{safetext.safe(spec)} has no chunk {safetext.safe(chunk)}: start, end or 0 to {last}"
+    )

@@ -54,8 +54,11 @@ class Format(enum.StrEnum):
 
 
 def safe_name(text: str) -> str:
-    """``text`` as a file name: no separators, control characters or leading dot, at most 120 characters."""
-    name = _UNSAFE.sub("_", text).strip("._") or "section"
+    """``text`` as a file name of at most 120 characters.
+
+    It has no separators and no control characters, and begins with neither a dot nor a dash.
+    """
+    name = _UNSAFE.sub("_", text).strip("._").lstrip("-._") or "section"
     return name[:120]
 
 
@@ -96,6 +99,9 @@ def raw_blocks(source: Source, ranges: Ranges) -> Iterator[bytes]:
 def hex_blocks(source: Source, ranges: Ranges) -> Iterator[bytes]:
     """hexdump text of ``ranges`` as one dump from address 0; ``hexdump.restore`` gives the bytes back."""
     for line in hexdump.dumpgen(_Reader(raw_blocks(source, ranges))):
+        if line.partition(":")[2].strip() == "20":
+            # hexdump.restore strips blanks off the end of the text, then fails on a line of two digits.
+            line = line[:-1] + "."
         yield line.encode("ascii") + b"\n"
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from qevm.source import Source
+
+if TYPE_CHECKING:
+    from qevm.bodies.remembered import RememberedRam
 
 
 @dataclass(slots=True)
@@ -26,5 +30,7 @@ class StreamFacts:
     uuid: bytes | None = None
     footers: bool | None = None
     page_size_summary: int | None = None
+    remembered_ram: RememberedRam | None = None
+    """What an earlier walk found in the RAM sections (``qevm.cache``)."""
     postcopy_running: bool = False
     """A POSTCOPY_LISTEN or RUN command was seen: what follows is the postcopy phase."""

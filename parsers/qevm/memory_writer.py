@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from qevm.atomic import whole_file
 from qevm.bodies.page_runs import PageKind
 from qevm.bodies.ram_blocks import RamBlock
-from qevm.atomic import whole_file
 from qevm.guest_memory import GuestMemory, PageState, Span
 from qevm.source import FileSource, Source
 
@@ -49,8 +49,9 @@ class BlockReport:
 
     def add(self, first: int, length: int, pages: int, state: PageState, reason: str = "") -> None:
         """Count ``pages`` pages at byte ``first``; those that cannot be known are listed."""
-        self.pages[state] += pages
-        if state.known:
+        if pages:
+            self.pages[state] += pages
+        if state.known or not pages:
             return
         if self.unknown:
             at, size, before, why = self.unknown[-1]

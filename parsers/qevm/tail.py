@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from qevm.layout import FOOTER_MAGIC, SectionType
+from qevm.constants import FOOTER_MAGIC, SectionType
 from qevm.source import Source
 from qevm.vmdesc import BadDescription, Description, DeviceDescription, parse, parse_partial
 

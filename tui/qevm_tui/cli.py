@@ -119,10 +119,11 @@ def add_open_options(parser: argparse.ArgumentParser) -> None:
         help="the Nth of several streams in one file, from 1",
     )
     group.add_argument("--snapshot", metavar="ID|TAG", help="an internal snapshot of a qcow2 image")
-    group.add_argument("--tmpdir", metavar="DIR", help="where compressed files are unpacked")
     group.add_argument(
-        "--max-size", type=_number, metavar="BYTES", help="give up unpacking beyond this size"
+        "--no-cache", action="store_true", help="neither use nor keep the index of a large capture"
     )
+    group.add_argument("--tmpdir", metavar="DIR", help="where compressed files are unpacked")
+    group.add_argument("--max-size", type=_number, metavar="BYTES", help="give up unpacking beyond this size")
     group.add_argument(
         "--max-ratio", type=_number, metavar="N", help="give up unpacking beyond N bytes per byte (1000)"
     )

@@ -32,6 +32,7 @@ def open_capture(options: argparse.Namespace, *, wait: bool = True) -> Capture:
             options.capture,
             stream=options.stream,
             wait=wait,
+            cached=not options.no_cache,
             offset=options.offset,
             snapshot=options.snapshot,
             limits=_limits(options),
@@ -169,11 +170,10 @@ def export(options: argparse.Namespace) -> int:
     capture = open_capture(options)
     sections = find_sections(capture, options)
     if options.chain:
-        devices = {s.device for s in sections if s.device is not None}
-        if not devices:
-            capture.walk_all()
-            sections = [s for item in sections if (s := capture.section_at(item.offset)) is not None]
-            devices = {s.device for s in sections if s.device is not None}
+        # find() walks no further than it must: the chain may go on, and a located section has no device yet.
+        capture.walk_all()
+        walked = [s for item in sections if (s := capture.section_at(item.offset)) is not None]
+        devices = {s.device for s in walked if s.device is not None}
         if not devices:
             raise NoSuchSection("this section belongs to no device: it has no chain")
         rows = sorted(row for number in devices for row in capture.index.devices[number].sections)
@@ -196,7 +196,7 @@ def check(options: argparse.Namespace) -> int:
     """``qevm check``: walk everything and print each problem."""
     capture = open_capture(options)
     capture.walk_all()
-    problems = sorted(capture.problems, key=lambda p: p.offset)
+    problems = sorted([*capture.problems, *capture.packed_page_problems()], key=lambda p: p.offset)
     around = [] if capture.opened is None else capture.opened.problems
     # A container may be odd and its stream whole: only what costs bytes of the stream makes it unsound.
     bad = [p for p in problems if p.severity is not Severity.NOTE]

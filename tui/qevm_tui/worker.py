@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from qevm.capture import Capture
 
 REPORT_EVERY = 0.25
-COURTESY = 0.06
+COURTESY = 0.02
 """Seconds that the walk stands still after a key, for the paint to come first."""
 
 _SWITCH_INTERVAL = 0.001

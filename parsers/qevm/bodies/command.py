@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from qevm.bodies.protocol import BadBody
 from qevm.bodies.records import FieldReader, read_fields
+from qevm.constants import Command
 from qevm.cursor import Cursor
 from qevm.facts import StreamFacts
 from qevm.field import Field, Role
-from qevm.layout import Command
 from qevm.problems import Problem, Severity
 from qevm.source import Source
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import uuid as uuids
 from collections.abc import Callable
 
 from qevm.bodies.protocol import BadBody
 from qevm.bodies.records import FieldReader, read_fields
+from qevm.constants import SectionType
 from qevm.cursor import Cursor
 from qevm.facts import StreamFacts
 from qevm.field import Field, Role
-from qevm.layout import SectionType
 from qevm.problems import Problem, Severity
 from qevm.safetext import decode
 from qevm.section import Section
@@ -217,6 +216,8 @@ def _read_body(reader: FieldReader, name: bytes, describe: Describe | None) -> s
         )
     if name == _UUID:
         start = reader.position
+        import uuid as uuids
+
         text = str(uuids.UUID(bytes=reader.cursor.take(16)))
         reader.fields.append(Field("uuid", start, 16, "uuid", text, "of the virtual machine"))
         return text

@@ -6,7 +6,6 @@ types and lengths of fields, nothing of any guest.
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -98,6 +97,8 @@ def dump(library: Library) -> bytes:
         "subsections": [[*key, numbers] for key, numbers in library.subsections.items()],
     }
     text = json.dumps(document, separators=(",", ":"))
+    import gzip
+
     return gzip.compress(text.encode("ascii"), 9, mtime=0)
 
 
@@ -112,6 +113,8 @@ def _dump_field(item: LayoutField) -> list[Any]:
 
 def load(raw: bytes) -> Library:
     """The library in a file that :func:`dump` made."""
+    import gzip
+
     document: Mapping[str, Any] = json.loads(gzip.decompress(raw))
     if document["format"] != FORMAT:
         raise ValueError(f"layout library of format {document['format']}, expected {FORMAT}")

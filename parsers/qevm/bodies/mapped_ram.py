@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qevm.cursor import Cursor
-from qevm.layout import MappedRamHeader
+from qevm.cursor import Cursor, Truncated
 from qevm.problems import Problem
 from qevm.source import Source
 
@@ -21,10 +20,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-HEADER_SIZE = MappedRamHeader.sizeof()
+HEADER_SIZE = 28
+"""Of ``layout.MappedRamHeader``."""
+
 ALIGNMENT = 1 << 20
 """pages_offset is a multiple of this in the file that QEMU wrote, bytes."""
 
+_SMALL_BLOCK = 16 << 20
 _PAGES_AT_ONCE = 1 << 20
 _SAMPLES = 256
 _PAGE_SIZES = frozenset(1 << bits for bits in range(8, 17))
@@ -34,10 +36,9 @@ _PAGE_SIZES = frozenset(1 << bits for bits in range(8, 17))
 class MappedBlock:
     """The mapped-ram header of one block, and where it leads.
 
-    ``offset`` is where the header stands, ``length`` the block's used length in bytes.  ``bitmap_offset`` and
-    ``pages_offset`` are as written.  ``bitmap_at`` and ``pages_at`` are those places in the source, made
-    good by ``delta``, source offset minus written offset.  ``problem`` is why the pages cannot be used, empty when
-    they can.
+    ``offset`` is where the header stands, ``length`` the block's used length in bytes; ``bitmap_offset`` and
+    ``pages_offset`` are as written, ``delta`` is what to add for an offset in the source.  ``problem`` is why
+    the pages cannot be used, empty when they can.
     """
 
     offset: int
@@ -51,10 +52,12 @@ class MappedBlock:
 
     @property
     def bitmap_at(self) -> int:
+        """Source offset of the bitmap."""
         return self.bitmap_offset + self.delta
 
     @property
     def pages_at(self) -> int:
+        """Source offset of page 0."""
         return self.pages_offset + self.delta
 
     @property
@@ -86,28 +89,39 @@ class MappedReader:
         self._delta: int | None = None
 
     def read(self, cursor: Cursor, name: str, length: int) -> MappedBlock:
-        """Read the header of block ``name`` and move the cursor behind the block's pages.
-
-        Raises Truncated where the data end.
-        """
+        """Read the header of block ``name``.  Raises Truncated where the data end inside it."""
         at = cursor.position
         block = MappedBlock(at, length, cursor.be32(), cursor.be64(), cursor.be64(), cursor.be64())
         if block.version != 1:
             self._bad(block, name, 0, "mapped-ram header version", "1", str(block.version))
         self._check_page_size(block, name)
         self._check_places(block, name)
-        end = block.end
-        if end > self._limit:
-            self._bad(
-                block,
-                name,
-                20,
-                "mapped-ram pages reach behind the end of the file",
-                f"an end up to 0x{self._limit:x}",
-                f"0x{end:x}",
-            )
-        cursor.skip(max(0, end - cursor.position))
         return block
+
+    def skip_pages(self, cursor: Cursor, block: MappedBlock, name: str) -> None:
+        """Move the cursor behind the block's pages.  Raises Truncated where the data end."""
+        left = max(0, self._limit - block.pages_at)
+        if left < block.length:
+            raise Truncated(
+                min(block.pages_at, self._limit),
+                block.length,
+                left,
+                f"truncated at 0x{self._limit:x}: "
+                f"the pages of RAM block '{name}' need {block.length:,} bytes, {left:,} left",
+            )
+        cursor.skip(max(0, block.end - cursor.position))
+
+    def end_of(self, header: int, length: int) -> int:
+        """Where QEMU ends the pages of a block of ``length`` bytes whose header is at ``header``."""
+        delta = self._delta or 0
+        bitmap = -(-length // (64 * (self._page_size or 4096))) * 8
+        return _round_up(header + HEADER_SIZE - delta + bitmap) + delta + length
+
+    def possible_lengths(self, most: int) -> Iterator[int]:
+        """Lengths that a block with a damaged length may have: whole MiB, then pages up to 16 MiB."""
+        unit = self._page_size or 4096
+        yield from range(ALIGNMENT, most + 1, ALIGNMENT)
+        yield from (size for size in range(unit, min(most, _SMALL_BLOCK) + 1, unit) if size % ALIGNMENT)
 
     def _bad(self, block: MappedBlock, name: str, field: int, what: str, expected: str, found: str) -> None:
         message = f"{what}: pages of RAM block '{name}' cannot be used"
@@ -147,7 +161,7 @@ class MappedReader:
                 f"0x{bitmap:x}",
             )
             block.bitmap_offset = behind - block.delta
-        if pages % block.page_size or not behind <= block.pages_at <= self._limit - block.length:
+        if pages % block.page_size or not behind <= block.pages_at <= self._limit:
             self._bad(
                 block,
                 name,
@@ -164,7 +178,7 @@ def _round_up(offset: int) -> int:
 
 
 class Bitmaps:
-    """The page bitmaps of all mapped blocks of a stream.  Reads on demand, keeps nothing but the byte order."""
+    """The page bitmaps of all mapped blocks of a stream, read on demand."""
 
     def __init__(self, source: Source, blocks: list[MappedBlock]) -> None:
         self._source = source

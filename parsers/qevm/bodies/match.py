@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from qevm.bodies.layout_library import SIZED_BY_COUNT, Layout, LayoutField, Library
 from qevm.bodies.pci_state import msix_size
-from qevm.layout import SectionType
+from qevm.constants import SectionType
 from qevm.safetext import decode
 from qevm.source import Source
 from qevm.vmdesc import VmField, Vmsd

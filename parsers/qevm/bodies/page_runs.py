@@ -54,6 +54,7 @@ class PageRecord:
 
     @property
     def length(self) -> int:
+        """Bytes of the payload."""
         return self.offset + self.size - self.payload
 
 
@@ -78,7 +79,7 @@ class PageRuns:
         self.totals = [0] * len(KINDS)
         self._rows = array("Q")
         self._row_firsts = array("Q")
-        self._row_totals = tuple(array("Q") for _ in KINDS)
+        self.row_totals = tuple(array("Q") for _ in KINDS)
 
     def __len__(self) -> int:
         return len(self.payloads)
@@ -94,11 +95,11 @@ class PageRuns:
             # The section before held no page: a stream can have 100,000 of those (§2.5).
             self._rows.pop()
             self._row_firsts.pop()
-            for column in self._row_totals:
+            for column in self.row_totals:
                 column.pop()
         self._rows.append(row)
         self._row_firsts.append(len(self))
-        for column, total in zip(self._row_totals, self.totals, strict=True):
+        for column, total in zip(self.row_totals, self.totals, strict=True):
             column.append(total)
 
     def append(
@@ -118,13 +119,32 @@ class PageRuns:
         self.kinds.append(kind)
         self.payloads.append(payload)
 
-    def lengthen(self, count: int) -> None:
-        """The last run goes on for ``count`` more records."""
+    def begin_run(self, first: int, stride: int, kind: int, block: int, address: int) -> None:
+        """Add a run of records without a name (8 bytes before the data) whose count :meth:`end_run` sets.
+
+        For the scan, which has just seen that no run goes on here.
+        """
+        self.firsts.append(first)
+        self.strides.append(stride)
+        self.blocks.append(block)
+        self.addresses.append(address)
+        self.counts.append(0)
+        self.kinds.append(kind)
+        self.payloads.append(8)
+
+    def resume_run(self, first: int, stride: int, kind: int, block: int, address: int) -> None:
+        """As :meth:`begin_run`, or nothing when the last run goes on here."""
+        last = len(self) - 1
+        if last < 0 or not self._goes_on(last, first, stride, kind, block, address, 8):
+            self.begin_run(first, stride, kind, block, address)
+
+    def end_run(self, count: int) -> None:
+        """The last run has ``count`` more records than it had."""
         self.counts[-1] += count
         self.totals[self.kinds[-1]] += count
 
     def _goes_on(
-        self, last: int, first: int, stride: int, kind: PageKind, block: int, address: int, payload: int
+        self, last: int, first: int, stride: int, kind: int, block: int, address: int, payload: int
     ) -> bool:
         count = self.counts[last]
         return (
@@ -162,7 +182,7 @@ class PageRuns:
         after = place + 1 < len(self._rows)
         return [
             (column[place + 1] if after else total) - column[place]
-            for column, total in zip(self._row_totals, self.totals, strict=True)
+            for column, total in zip(self.row_totals, self.totals, strict=True)
         ]
 
     def run_at(self, offset: int) -> int | None:

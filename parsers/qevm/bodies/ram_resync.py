@@ -7,6 +7,7 @@ it, or the footer alone with a plausible next section.
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 from collections.abc import Iterable, Iterator
@@ -75,7 +76,7 @@ class Resynchroniser:
         self.found = None
         for place in hints:
             if start < place < self._limit and self._sound(place, current):
-                self.found = Found(place)
+                self.found = Found(place, self._at_footer(place))
                 return
         candidates = self._candidates()
         names = self._named_headers()
@@ -92,17 +93,19 @@ class Resynchroniser:
                     break
                 place = base + match.start()
                 if self._sound(place, block or current):
-                    at_footer = self._footer is not None and data.startswith(self._footer, match.start())
-                    self.found = Found(place, at_footer, self._last_named(names, data, base, place, block))
+                    self.found = Found(
+                        place, self._at_footer(place), self._last_named(names, data, base, place, block)
+                    )
                     return
             block = self._last_named(names, data, base, base + _WINDOW, block)
             base += _WINDOW
             yield
 
+    def _at_footer(self, place: int) -> bool:
+        return self._footer is not None and self._peek(place, 5) == self._footer
+
     def _over_hole(self, offset: int) -> int:
         """``offset``, or the end of the hole of a sparse file that it lies in: a hole holds no record."""
-        import os
-
         fileno = getattr(self._source, "fileno", None)
         if fileno is None:
             return offset
@@ -152,7 +155,7 @@ class Resynchroniser:
     def _peek(self, offset: int, length: int) -> bytes:
         index = offset - self._base
         length = min(length, self._limit - offset)
-        if 0 <= index and index + length <= len(self._data):
+        if index >= 0 and index + length <= len(self._data):
             return self._data[index : index + length]
         return self._source.read(offset, length) if length > 0 else b""
 

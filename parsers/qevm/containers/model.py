@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from qevm.containers.unpack import Limits, Progress, UnpackingSource
 from qevm.field import Field
 from qevm.problems import NeedsChoice, Problem
 from qevm.safetext import safe
 from qevm.source import Source
+
+if TYPE_CHECKING:
+    import datetime
 
 OffsetMap = Callable[[int], int | None]
 """Turns an offset in a stream's source into one in the file, or None where the file has no such byte."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +33,8 @@ def default_folder() -> Path:
     given = os.environ.get("TMPDIR")
     if not given and os.access("/var/tmp", os.W_OK | os.X_OK):
         return Path("/var/tmp")
+    import tempfile
+
     return Path(given or tempfile.gettempdir())
 
 
@@ -61,6 +62,8 @@ class Spool:
                     # Old kernels say EISDIR, file systems without it EOPNOTSUPP; the rest is real.
                     if isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError):
                         raise
+            import tempfile
+
             handle, name = tempfile.mkstemp(prefix="qevm-", dir=self.folder)
             Path(name).unlink()
             return handle

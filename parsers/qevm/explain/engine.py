@@ -22,6 +22,16 @@ def explain(root: Field, context: ExplainContext) -> None:
     explanation expects keeps its plain form.  Call it once for a tree.
     """
     _explain_struct(root, context.device, context.version, context)
+    if not root.meaning:
+        root.meaning = _inner_meaning(root)
+
+
+def _inner_meaning(root: Field) -> str:
+    """What the device's PCI part or its virtio blob says, for a device that has no summary of its own."""
+    for child in root.children:
+        if child.meaning and (child.type == "virtio" or child.vmsd in ("PCIDevice", "ahci")):
+            return child.meaning
+    return ""
 
 
 def _explain_struct(item: Field, vmsd: str, version: int | None, context: ExplainContext) -> None:
@@ -77,5 +87,3 @@ def _element(context: ExplainContext) -> Callable[[int, Field], Field]:
         return item
 
     return change
-
-

@@ -4,13 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qevm.explain import cpu_x86, pci
+from qevm.explain import (
+    acpi,
+    arm_devices,
+    board_devices,
+    chardev,
+    cpu_arm,
+    cpu_other,
+    cpu_ppc,
+    cpu_riscv,
+    cpu_s390x,
+    cpu_x86,
+    display,
+    net,
+    pc_input,
+    pc_interrupts,
+    pc_timers,
+    pci,
+    storage,
+    system,
+    usb,
+)
 from qevm.explain.rules import Struct
 from qevm.field import Field, LazyFields
 
 _MODULES: tuple[tuple[Struct, ...], ...] = (
     pci.STRUCTS,
     cpu_x86.STRUCTS,
+    cpu_arm.STRUCTS,
+    cpu_ppc.STRUCTS,
+    cpu_s390x.STRUCTS,
+    cpu_riscv.STRUCTS,
+    cpu_other.STRUCTS,
+    board_devices.STRUCTS,
+    arm_devices.STRUCTS,
+    system.STRUCTS,
+    pc_interrupts.STRUCTS,
+    pc_timers.STRUCTS,
+    pc_input.STRUCTS,
+    chardev.STRUCTS,
+    storage.STRUCTS,
+    net.STRUCTS,
+    usb.STRUCTS,
+    acpi.STRUCTS,
+    display.STRUCTS,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 
 from qevm import safetext
@@ -11,7 +12,8 @@ from qevm.field import Field, LazyFields, Role
 PREVIEW = 16
 """Bytes of a long buffer that a preview shows."""
 
-_SIGNED = frozenset({"int8", "int16", "int32", "int64", "int32 equal", "int32 le"})
+_SIGNED = frozenset({"int8", "int16", "int32", "int64", "int32 equal", "int32 le", "timer"})
+_RUN = re.compile(rb"(.)\1{7,}", re.DOTALL)
 _FILLERS = {0x00: "all zero", 0xFF: "all ff"}
 
 
@@ -51,7 +53,7 @@ def _integer(field: Field, value: int) -> str:
     if field.type in _SIGNED:
         return f"{text} ({value})" if signed == pattern else f"{text} ({signed}, unsigned {pattern})"
     # Small negative numbers hide in unsigned fields; a large pattern is hardly ever one.
-    if signed != pattern and not field.inferred and -signed <= 1 << 16:
+    if signed != pattern and field.size >= 4 and not field.inferred and -signed <= 1 << 16:
         return f"{text} ({pattern}, signed {signed})"
     return f"{text} ({pattern})"
 
@@ -117,12 +119,27 @@ def bytes_text(data: bytes, preview: int = PREVIEW, of: int | None = None) -> st
         return f'"{cut}"' + (f" ({size_text(size)})" if len(text) + 1 < size else "")
     if size <= preview:
         return data.hex(" ")
-    tail = _equal_tail(data) if len(data) == size else 0
-    if tail > size - preview and tail > preview:
-        head = size - tail
-        last = f"{tail} × {data[-1]:02x}"
-        return f"{data[:head].hex(' ')} then {last} ({size_text(size)})" if head else last
-    return f"{data[:preview].hex(' ')} … ({size_text(size)})"
+    return f"{_folded(data, preview, len(data) == size)} ({size_text(size)})"
+
+
+def _folded(data: bytes, preview: int, whole: bool) -> str:
+    """Hex with runs of equal bytes folded, cut when ``preview`` bytes have been written out."""
+    parts: list[str] = []
+    at = written = 0
+    for run in _RUN.finditer(data):
+        literal = data[at : run.start()]
+        if written + len(literal) >= preview:
+            break
+        if literal:
+            parts.append(literal.hex(" "))
+        parts.append(f"{run.end() - run.start()} × {data[run.start()]:02x}")
+        written += len(literal) + 2
+        at = run.end()
+    literal = data[at : at + preview - written]
+    if literal:
+        parts.append(literal.hex(" "))
+    cut = "" if whole and at + len(literal) == len(data) else " …"
+    return ", ".join(parts) + cut
 
 
 def ascii_text(data: bytes) -> str | None:
@@ -131,11 +148,6 @@ def ascii_text(data: bytes) -> str | None:
     if len(text) < 4 or any(c < 0x20 or c > 0x7E for c in text):
         return None
     return text.decode("ascii")
-
-
-def _equal_tail(data: bytes) -> int:
-    """How many equal bytes end ``data``."""
-    return len(data) - len(data.rstrip(data[-1:]))
 
 
 def _container(field: Field) -> str:

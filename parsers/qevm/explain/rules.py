@@ -11,8 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from qevm.explain.context import ExplainContext
+from qevm.explain.units import duration
+from qevm.explain.units import hertz as hertz
+from qevm.explain.units import listed as listed
+from qevm.explain.units import plural as plural
+from qevm.explain.units import size_text as size_text
 from qevm.field import Field, LazyFields, Role
-from qevm.explain.units import duration, size_text
 
 Rule = Callable[[Field, ExplainContext], None]
 
@@ -237,14 +241,6 @@ def frequency(item: Field, _: ExplainContext) -> None:
         add_meaning(item, hertz(value))
 
 
-def hertz(value: float) -> str:
-    """A frequency with a fitting unit."""
-    for unit, scale in (("GHz", 1e9), ("MHz", 1e6), ("kHz", 1e3)):
-        if value >= scale:
-            return f"{value / scale:.6g} {unit}"
-    return f"{value:.6g} Hz"
-
-
 def mac_address(item: Field, _: ExplainContext) -> None:
     """Six bytes of Ethernet address, as a buffer or as an array."""
     data = raw_bytes(item)
@@ -393,11 +389,6 @@ def set_bits(text: str, none: str, start: int = 0, word_bits: int = 32) -> Rule:
     return rule
 
 
-def plural(count: int, noun: str) -> str:
-    """``1 vector``, ``2 vectors``, ``no vectors``."""
-    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
-
-
 def bit_numbers(vector: Sequence[int], word_bits: int = 32, start: int = 0) -> list[int]:
     """The numbers of the bits set in a vector of words, lowest word first."""
     return [
@@ -407,20 +398,6 @@ def bit_numbers(vector: Sequence[int], word_bits: int = 32, start: int = 0) -> l
         for bit in range(word_bits)
         if value >> bit & 1
     ]
-
-
-def listed(numbers: Sequence[int], limit: int = 16) -> str:
-    """Numbers as text with runs folded: ``1, 4–7, 9``."""
-    runs: list[list[int]] = []
-    for value in numbers:
-        if runs and value == runs[-1][1] + 1:
-            runs[-1][1] = value
-        else:
-            runs.append([value, value])
-    parts = [str(a) if a == b else f"{a}–{b}" if b > a + 1 else f"{a}, {b}" for a, b in runs[:limit]]
-    if len(runs) > limit:
-        parts.append("…")
-    return ", ".join(parts)
 
 
 def reads(data: bytes, offset: int, size: int) -> int:

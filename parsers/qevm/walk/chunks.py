@@ -7,8 +7,8 @@ from collections.abc import Generator, Iterator
 from qevm import safetext
 from qevm.bodies import registry
 from qevm.bodies.protocol import BadBody, Body
+from qevm.constants import FOOTER_MAGIC, SectionType
 from qevm.cursor import Truncated
-from qevm.layout import FOOTER_MAGIC, SectionType
 from qevm.problems import Severity
 from qevm.section import Confidence, SectionKind
 from qevm.walk.damaged import known_start, looks_like_ram

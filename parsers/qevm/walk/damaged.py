@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from qevm.bodies.protocol import Body
 from qevm.bodies.ram import RamBody
-from qevm.layout import RamFlag, SectionType
+from qevm.constants import RamFlag, SectionType
 from qevm.source import Source
 from qevm.walk.headers import Head, parse_head
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from qevm import safetext
-from qevm.bodies import registry, vmdescription
-from qevm.layout import FOOTER_MAGIC, SectionType
+from qevm.bodies import registry
+from qevm.constants import FOOTER_MAGIC, SectionType
 from qevm.problems import Severity
 from qevm.section import Confidence, SectionKind
 from qevm.vmdesc import DeviceDescription
@@ -365,6 +365,8 @@ class FullSections:
         row = self._row(head, device, expected.body_end, expected.end, scope, confidence)
         wrong = expected.wrong
         if misnamed and state.description is not None:
+            from qevm.bodies import vmdescription
+
             state.problem(
                 vmdescription.offset_of(state.source, state.description, described),
                 f"the description has a wrong name for {idstr}, read by its place and its vmsd_name",

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from qevm.layout import FOOTER_MAGIC, Command, SectionType
+from qevm.constants import FOOTER_MAGIC, Command, SectionType
 from qevm.source import Source
 
 _ID = struct.Struct(">I")

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from qevm import safetext
-from qevm.bodies import registry, vmdescription
+from qevm.bodies import registry
 from qevm.bodies.command import scan_command
 from qevm.bodies.config import scan_configuration
 from qevm.bodies.protocol import BadBody
+from qevm.constants import MAGIC, SectionType
 from qevm.cursor import Truncated
 from qevm.facts import StreamFacts
 from qevm.index import SectionIndex
-from qevm.layout import MAGIC, SectionType
 from qevm.problems import Problem, Severity
 from qevm.section import Confidence, SectionKind
 from qevm.tail import FoundDescription, LocatedSection, read_at
@@ -294,6 +294,8 @@ class Walker:
             self._inconsistent(found.description, row)
 
     def _inconsistent(self, description: Description, row: int) -> None:
+        from qevm.bodies import vmdescription
+
         for device in description.devices:
             wrong = device.vmsd.inconsistent()
             if wrong:
@@ -326,9 +328,13 @@ class Walker:
         count = sum(1 for device in state.index.devices if not device.iterative)
         last = state.index[-1]
         name = f"{last.kind.name} {last.device_id}".strip()
+        message = f"the stream ends without EOF marker after {name}; {count} devices present"
+        for body in () if count else state.bodies.values():
+            why = getattr(body, "why_incomplete", "")
+            message += f"; {why}" if why else ""
         state.problem(
             limit,
-            f"the stream ends without EOF marker after {name}; {count} devices present",
+            message,
             "EOF",
             "end of data",
             row=len(state.index) - 1,
