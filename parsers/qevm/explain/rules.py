@@ -97,6 +97,15 @@ def add_derived(item: Field, *more: Field) -> None:
     item.children = [*item.children[:first], *more, *item.children[first:]]
 
 
+def append_derived(item: Field, *more: Field) -> None:
+    """Put derived lines behind the fields, before the subsections and the section's footer."""
+    fields = list(item.children)
+    end = len(fields)
+    while end and (fields[end - 1].role is Role.SUBSECTION or fields[end - 1].type == "footer"):
+        end -= 1
+    item.children = [*fields[:end], *more, *fields[end:]]
+
+
 def update_each(item: Field, change: Callable[[int, Field], Field]) -> None:
     """Pass each child through ``change(number, child)``; a lazy run stays lazy."""
     if isinstance(item.children, LazyFields):
