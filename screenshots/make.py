@@ -59,7 +59,8 @@ async def take(scene: Scene, folder: Path) -> None:
         await app.workers.wait_for_complete()
         await pilot.pause()
         svg = _FONT_FACE.sub("", app.export_screenshot(title=f"qevm {path.name}"))
-        (HERE / f"{name}.svg").write_text(svg.replace("Fira Code, monospace", _FONTS).replace("Fira Code", _FONTS))
+        svg = svg.replace("Fira Code, monospace", _FONTS).replace("Fira Code", _FONTS)
+        (HERE / f"{name}.svg").write_text(svg)
     capture.close()
     print(f"screenshots/{name}.svg")
 
