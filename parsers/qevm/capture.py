@@ -355,7 +355,7 @@ class Capture:
         return [
             replace(item, device=device.device_id)
             for device in self.index.devices
-            if isinstance(body := self.body_of(self.index[device.sections[0]]), RamBody)
+            if device.sections and isinstance(body := self.body_of(self.index[device.sections[0]]), RamBody)
             for item in packed_page_problems(body)
         ]
 

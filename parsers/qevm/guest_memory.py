@@ -113,7 +113,7 @@ class GuestMemory:
         """The guest memory of a walked capture.  Raises NoGuestMemory."""
         index = capture.index
         for device in index.devices:
-            body = capture.body_of(index[device.sections[0]])
+            body = capture.body_of(index[device.sections[0]]) if device.sections else None
             if isinstance(body, RamBody):
                 break
         else:

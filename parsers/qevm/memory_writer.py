@@ -87,7 +87,7 @@ def safe_block_names(blocks: Sequence[RamBlock]) -> list[str]:
     names: list[str] = []
     taken: set[str] = set()
     for block in blocks:
-        stem = _UNSAFE.sub("_", block.text).strip("._") or "block"
+        stem = _UNSAFE.sub("_", block.text).strip("._").lstrip("-._") or "block"
         stem = stem[:100]
         name, number = f"{stem}.bin", 2
         while name.lower() in taken:

@@ -23,7 +23,7 @@ from qevm.field import Field, Role
         (Field("a", 0, 8, "uint64", 300, bits=(0, 10)), "0x12c (300)"),
         (Field("a", 0, 1, "bool", True), "true"),
         (Field("a", 0, 8, "CPU_Double_U", 1.5), "1.5 (0x3ff8000000000000)"),
-        (Field("a", 0, 5, "str", "a\x1b[1m"), "a\\x1b[1m"),
+        (Field("a", 0, 5, "str", "a\x1b[1m"), '"a\\x1b[1m"'),
         (Field("a", 0, 4, "struct"), ""),
     ],
 )

@@ -95,7 +95,7 @@ class MappedReader:
         if block.version != 1:
             self._bad(block, name, 0, "mapped-ram header version", "1", str(block.version))
         self._check_page_size(block, name)
-        self._check_places(block, name)
+        self._check_places(cursor, block, name)
         return block
 
     def skip_pages(self, cursor: Cursor, block: MappedBlock, name: str) -> None:
@@ -138,39 +138,40 @@ class MappedReader:
         block.page_size = wanted or 4096
         self._bad(block, name, 4, "mapped-ram page size", expected, found)
 
-    def _check_places(self, block: MappedBlock, name: str) -> None:
+    def _check_places(self, cursor: Cursor, block: MappedBlock, name: str) -> None:
         """Both offsets follow from where the header stands; what is written must agree (§7)."""
         behind = block.offset + HEADER_SIZE
-        size = block.bitmap_size
-        consistent = block.pages_offset == _round_up(block.bitmap_offset + size)
         if self._delta is None:
-            # The first header decides; a damaged one is not asked.
-            self._delta = behind - block.bitmap_offset if consistent else 0
+            self._delta = self._find_delta(cursor, block, behind)
         block.delta = self._delta
-        expected_pages = _round_up(behind - block.delta + size)
+        expected_pages = _round_up(behind - block.delta + block.bitmap_size)
         if block.bitmap_at == behind and block.pages_offset == expected_pages:
             return
         bitmap, pages = block.bitmap_offset, block.pages_offset
-        if block.bitmap_at < behind or block.bitmap_at + size > min(block.pages_at, self._limit):
-            self._bad(
-                block,
-                name,
-                12,
-                "mapped-ram bitmap offset outside its place",
-                f"0x{behind - block.delta:x}",
-                f"0x{bitmap:x}",
-            )
-            block.bitmap_offset = behind - block.delta
         if pages % block.page_size or not behind <= block.pages_at <= self._limit:
-            self._bad(
-                block,
-                name,
-                20,
-                "mapped-ram pages offset outside its place",
-                f"0x{expected_pages:x}",
-                f"0x{pages:x}",
-            )
             block.pages_offset = expected_pages
+            what = "mapped-ram pages offset outside its place"
+            self._bad(block, name, 20, what, f"0x{expected_pages:x}", f"0x{pages:x}")
+        if block.bitmap_at < behind or block.bitmap_at + block.bitmap_size > min(block.pages_at, self._limit):
+            block.bitmap_offset = behind - block.delta
+            what = "mapped-ram bitmap offset outside its place"
+            self._bad(block, name, 12, what, f"0x{block.bitmap_offset:x}", f"0x{bitmap:x}")
+
+    def _find_delta(self, cursor: Cursor, block: MappedBlock, behind: int) -> int:
+        """How far the stream lies from where it was written: the first header decides, if it is sound."""
+        delta = behind - block.bitmap_offset
+        if block.pages_offset != _round_up(block.bitmap_offset + block.bitmap_size):
+            return 0
+        return delta if not delta or _entry_begins(cursor.source, block.end + delta) else 0
+
+
+def _entry_begins(source: Source, offset: int) -> bool:
+    """True when a block list can go on or end at ``offset``: a printable counted name, or EOS."""
+    data = source.read(offset, 256)
+    name = data[1 : 1 + data[0]] if data else b""
+    return data[:8] == b"\0\0\0\0\0\0\0\x10" or (
+        bool(name) and name.isascii() and name.decode().isprintable()
+    )
 
 
 def _round_up(offset: int) -> int:

@@ -347,7 +347,7 @@ class RecordReader:
             last = max(last, self.runs.record(run, self.runs.counts[run] - 1).offset)
         if last:
             message += f"; last good record at 0x{last:x}"
-        hints = (start + 9, start + 8 + self._page_size, start + 8)
+        hints: tuple[int, ...] = (start + 9, start + 8 + self._page_size, start + 8)
         named = self._name_here(cursor)
         if named is not None:
             # Only the flags are damaged: the record names its block all the same.

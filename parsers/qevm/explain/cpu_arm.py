@@ -116,7 +116,7 @@ def _system_registers(item: Field) -> list[Field]:
         entry = Field(
             register_name(index) if index is not None else f"register {i}", value.offset, value.size,
             value.type,
-            value.value, "" if index is None else f"id {index:016x}", role=value.role, inferred=True,
+            value.value, "" if index is None else f"id {index:016x}", role=value.role,
         )  # fmt: skip
         _explain_register(entry)
         return entry

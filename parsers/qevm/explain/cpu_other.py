@@ -90,11 +90,7 @@ def _sparc(item: Field, _: ExplainContext) -> None:
     current = []
     for i, name in enumerate(names):
         source = array.children[(start + i) % (16 * windows)]
-        current.append(
-            Field(
-                name, source.offset, source.size, source.type, source.value, inferred=True, role=source.role
-            )
-        )
+        current.append(Field(name, source.offset, source.size, source.type, source.value, role=source.role))
     r.add_derived(item, r.derived("current window", array, f"window {status & 31}", children=current))
 
 

@@ -154,7 +154,9 @@ def _summary(item: Field, context: ExplainContext) -> None:
             parts.append(f"CS:IP {selector:04x}:{ip:x}" + (f" = {base + ip:#x} linear" if base else ""))
     where = item.child("env.hflags")
     if where is not None:
-        r.add_derived(item, r.derived("mode", where, ", ".join(parts)), *_ymm(item), *_stack(item))
+        groups = (*_ymm(item), *_stack(item))
+        r.add_derived(item, r.derived("mode", where, ", ".join(parts)))
+        r.append_derived(item, *groups)
     r.add_meaning(item, ", ".join(parts))
 
 

@@ -88,13 +88,22 @@ def unsigned(item: Field) -> int | None:
 
 def derived(name: str, source: Field, meaning: str, *, children: Sequence[Field] = ()) -> Field:
     """A line that follows from other fields: it has no bytes of its own."""
-    return Field(name, source.offset, 0, "derived", meaning=meaning, children=children, inferred=True)
+    return Field(name, source.offset, 0, "derived", meaning=meaning, children=children)
 
 
 def add_derived(item: Field, *more: Field) -> None:
     """Put derived lines before the fields that they follow from (behind the section's header)."""
     first = 1 if item.children and item.children[0].type == "header" else 0
     item.children = [*item.children[:first], *more, *item.children[first:]]
+
+
+def append_derived(item: Field, *more: Field) -> None:
+    """Put derived lines behind the fields, before the subsections and the section's footer."""
+    fields = list(item.children)
+    end = len(fields)
+    while end and (fields[end - 1].role is Role.SUBSECTION or fields[end - 1].type == "footer"):
+        end -= 1
+    item.children = [*fields[:end], *more, *fields[end:]]
 
 
 def update_each(item: Field, change: Callable[[int, Field], Field]) -> None:
@@ -311,7 +320,6 @@ def bit_field(item: Field, value: int, bit: Bit) -> Field:
         part,
         "; ".join(text for text in (word, bit.text) if text),
         bits=(bit.low, bit.width),
-        inferred=True,
     )
 
 

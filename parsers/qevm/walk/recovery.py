@@ -78,7 +78,7 @@ class Recovery:
         return None
 
     def first_footer(self, start: int, ids: list[int], limit: int, in_package: bool) -> int | None:
-        """Which of ``ids`` the first footer behind ``start`` names, None when there is none before a header."""
+        """Which of ``ids`` the first footer behind ``start`` names, None when a header comes first."""
         ends = {
             number: found[1]
             for number in ids
@@ -129,7 +129,7 @@ class Recovery:
     def _without_footer(
         self, head: Head, ends: list[int], stop: int, limit: int, in_package: bool
     ) -> tuple[int, int, Confidence] | None:
-        """As :meth:`body_end`, where the footer is damaged or gone: by a built-in layout, or the next anchor."""
+        """As :meth:`body_end`, where the footer is damaged: by a built-in layout, or the next anchor."""
         for end in ends:
             if self.like_footer(end, head.section_id) and self._plausible.item(end + 5, limit, in_package):
                 return end, end + 5, Confidence.CONFLICTING

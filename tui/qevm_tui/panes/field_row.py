@@ -41,7 +41,7 @@ def _columns(field: Field, width: int, needed: int) -> list[str]:
     where = f"0x{field.offset:x}"
     kind = f"{safe(field.type, 14):<14}"
     choices = [[kind, size], [size]] if width >= 50 else [[]]
-    if width >= 76:
+    if width >= 62:
         choices.insert(0, [where, kind, size])
     for cells in choices:
         if needed + sum(len(cell) + 1 for cell in cells) < width:
