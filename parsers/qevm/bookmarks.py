@@ -1,8 +1,8 @@
 """Bookmarks with notes, kept for each capture in the user's data directory.
 
 A capture is known by its size and samples of its content, not by its name: a copied or renamed file keeps its
-bookmarks.  Each capture has one JSON file.  Files there may be damaged, hostile or of another version: those are
-left alone, and a message says so.
+bookmarks.  Each capture has one JSON file.  Files there may be damaged, hostile or of another version: their
+content is not used, and a message says so.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ VERSION = 1
 LONGEST_NOTE = 1000
 MOST = 10_000
 
-_LARGEST_FILE = 16 << 20
+_LONGEST_DEVICE = 2000
+_LARGEST_FILE = 32 << 20
 _GREATEST_OFFSET = 1 << 62
 _WHOLE = 1 << 20
 """Captures up to this size are read as a whole to know them again."""
@@ -40,13 +41,17 @@ class BookmarksError(QevmError):
     """Bookmarks could not be read or written.  ``str()`` says why in one line."""
 
 
+class DamagedError(BookmarksError):
+    """The file makes no sense.  It is set aside when the next bookmark is made."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Bookmark:
     """A place with a note.
 
-    ``offset`` counts bytes of the capture's source.  ``device`` is the device id of the section there (empty where
-    there is none), ``section`` its id in the stream, ``chunk`` its number in the chain, and ``inside`` the
-    distance from the section's first byte.
+    ``offset`` counts bytes of the capture's source.  ``device`` is the device id of the section there (empty
+    where there is none), ``section`` its id in the stream, ``chunk`` its number in the chain, and ``inside``
+    the distance from the section's first byte.
     """
 
     offset: int
@@ -122,7 +127,7 @@ class Bookmarks:
         return cls(identity(capture.source, capture.base), Path(capture.name).name)
 
     def load(self) -> list[Bookmark]:
-        """All bookmarks in the order of their offsets.  Raises BookmarksError when the file makes no sense."""
+        """All bookmarks in the order of their offsets.  Raises BookmarksError, or DamagedError."""
         try:
             with self._path.open("rb") as file:
                 data = file.read(_LARGEST_FILE + 1)
@@ -133,7 +138,7 @@ class Bookmarks:
         try:
             return _unpack(data, self._key)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise BookmarksError(f"bookmarks are ignored, {error or 'damaged'}: {self._path}") from error
+            raise DamagedError(f"bookmarks are ignored, the file is damaged: {self._path}") from error
 
     def put(self, bookmark: Bookmark) -> list[Bookmark]:
         """Add a bookmark, or change the note of the one at its offset.  Raises BookmarksError."""
@@ -147,10 +152,19 @@ class Bookmarks:
 
     def remove(self, offset: int) -> list[Bookmark]:
         """Drop the bookmark at ``offset``; none there is no mistake.  Raises BookmarksError."""
-        return self._change(lambda kept: kept.pop(offset, None) and None)
+
+        def change(kept: dict[int, Bookmark]) -> None:
+            kept.pop(offset, None)
+
+        return self._change(change)
 
     def _change(self, change: Callable[[dict[int, Bookmark]], None]) -> list[Bookmark]:
-        kept = {bookmark.offset: bookmark for bookmark in self.load()}
+        try:
+            kept = {bookmark.offset: bookmark for bookmark in self.load()}
+        except DamagedError:
+            kept = {}
+            with contextlib.suppress(OSError):
+                self._path.replace(self._path.with_suffix(".damaged"))
         change(kept)
         bookmarks = sorted(kept.values())
         self._write(bookmarks)
@@ -185,45 +199,38 @@ class Bookmarks:
 
 
 def _unpack(data: bytes, key: str) -> list[Bookmark]:
-    """The bookmarks of a file.  Raises ValueError, KeyError or TypeError for whatever does not belong there."""
+    """The bookmarks of a file.  Raises BookmarksError, for nonsense ValueError and others."""
     if len(data) > _LARGEST_FILE:
         raise ValueError("too large")
-    try:
-        content = json.loads(data)
-    except ValueError:
-        raise ValueError("damaged") from None
-    if not isinstance(content, dict) or not isinstance(content.get("version"), int):
-        raise ValueError("damaged")
+    content = json.loads(data)
+    if not isinstance(content["version"], int):
+        raise ValueError("no version")
     if content["version"] != VERSION:
-        raise ValueError("written by another version of qevm")
-    if content.get("key") != key:
-        raise ValueError("those of another capture")
+        raise BookmarksError("the bookmarks of this capture were written by another version of qevm")
     items = content["bookmarks"]
-    if not isinstance(items, list) or len(items) > MOST:
-        raise ValueError("damaged")
+    if content["key"] != key or not isinstance(items, list) or len(items) > MOST:
+        raise ValueError("not the bookmarks of this capture")
     return sorted({mark.offset: mark for mark in map(_bookmark, items)}.values())
 
 
 def _bookmark(item: Any) -> Bookmark:
-    if not isinstance(item, dict):
-        raise ValueError("damaged")
     return Bookmark(
         _number(item["offset"]),
-        _text(item.get("note", "")),
-        _text(item.get("device", "")),
-        _number(item.get("section", -1), -1),
-        _number(item.get("chunk", 0)),
-        _number(item.get("inside", 0)),
+        _text(item["note"], LONGEST_NOTE),
+        _text(item["device"], _LONGEST_DEVICE),
+        _number(item["section"], -1),
+        _number(item["chunk"]),
+        _number(item["inside"]),
     )
 
 
 def _number(value: object, least: int = 0) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value < _GREATEST_OFFSET:
-        raise ValueError("damaged")
+        raise ValueError("no number")
     return value
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or len(value) > LONGEST_NOTE:
-        raise ValueError("damaged")
+def _text(value: object, longest: int) -> str:
+    if not isinstance(value, str) or len(value) > longest:
+        raise ValueError("no text")
     return value

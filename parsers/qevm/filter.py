@@ -264,7 +264,8 @@ def _of_devices(columns: Columns, flags: Sequence[bool]) -> NDArray[np.bool_]:
     import numpy as np
 
     table = np.array([*flags, False])
-    return table[np.minimum(columns.devices, len(flags)).astype("i8")]
+    taken: NDArray[np.bool_] = table[np.minimum(columns.devices, len(flags)).astype("i8")]
+    return taken
 
 
 def _holds(word: str) -> Test:
@@ -286,7 +287,7 @@ def _named(pattern: str) -> Test:
 
 def _problem(severity: Severity | None) -> Test:
     if severity is None:
-        return lambda columns: columns.problems != NO_PROBLEM
+        return lambda columns: ~_is_in(columns.problems, [NO_PROBLEM])
     return lambda columns: _is_in(columns.problems, [severity])
 
 
