@@ -113,7 +113,7 @@ def add_open_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--stream",
-        type=_number,
+        type=_ordinal,
         metavar="N",
         default=1,
         help="the Nth of several streams in one file, from 1",
@@ -123,9 +123,7 @@ def add_open_options(parser: argparse.ArgumentParser) -> None:
         "--no-cache", action="store_true", help="neither use nor keep the index of a large capture"
     )
     group.add_argument("--tmpdir", metavar="DIR", help="where compressed files are unpacked")
-    group.add_argument(
-        "--max-size", type=_number, metavar="BYTES", help="give up unpacking beyond this size"
-    )
+    group.add_argument("--max-size", type=_number, metavar="BYTES", help="give up unpacking beyond this size")
     group.add_argument(
         "--max-ratio", type=_number, metavar="N", help="give up unpacking beyond N bytes per byte (1000)"
     )
@@ -139,6 +137,13 @@ def _add_section(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--chunk", metavar="start|end|N", help="one section of a chain; N counts from 0, the START"
     )
+
+
+def _ordinal(text: str) -> int:
+    value = _number(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("streams are counted from 1")
+    return value
 
 
 def _number(text: str) -> int:

@@ -39,13 +39,17 @@ class Decoded:
         try:
             return self._capture.decode(section)
         except QevmError as error:
-            return Field(
-                name=section.kind.name,
-                offset=section.offset,
-                size=section.size,
-                role=Role.PROBLEM,
-                problem=str(error),
-            )
+            problem = str(error)
+        except Exception as error:  # a decoder's mistake over hostile bytes must not end the session
+            problem = f"cannot be decoded: {type(error).__name__}: {error}"
+        return Field(
+            section.kind.name,
+            section.offset,
+            section.size,
+            children=[
+                Field("bytes", section.offset, section.size, "buffer", role=Role.PROBLEM, problem=problem)
+            ],
+        )
 
     def keep(self, section: Section, root: Field) -> None:
         """Remember a tree; the one that was not looked at for longest is dropped."""
