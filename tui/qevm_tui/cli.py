@@ -42,7 +42,10 @@ def build_parser(*, demo: bool = False) -> argparse.ArgumentParser:
 
     add = functools.partial(_add, sub, demo)
 
-    add("open", commands.open_app, "open CAPTURE in the app (what plain `qevm CAPTURE` does)")
+    app = add("open", commands.open_app, "open CAPTURE in the app (what plain `qevm CAPTURE` does)")
+    app.add_argument(
+        "--follow", action="store_true", help="go on while the file is being written, until the stream ends"
+    )
 
     ls = add("ls", commands.ls, "one line a section, in stream order")
     ls.add_argument("--json", action="store_true", help="JSON Lines")
@@ -123,9 +126,7 @@ def add_open_options(parser: argparse.ArgumentParser) -> None:
         "--no-cache", action="store_true", help="neither use nor keep the index of a large capture"
     )
     group.add_argument("--tmpdir", metavar="DIR", help="where compressed files are unpacked")
-    group.add_argument(
-        "--max-size", type=_number, metavar="BYTES", help="give up unpacking beyond this size"
-    )
+    group.add_argument("--max-size", type=_number, metavar="BYTES", help="give up unpacking beyond this size")
     group.add_argument(
         "--max-ratio", type=_number, metavar="N", help="give up unpacking beyond N bytes per byte (1000)"
     )
