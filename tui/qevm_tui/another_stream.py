@@ -60,7 +60,8 @@ class AnotherStream(Walking):
                 self._leave_for(lambda: self._beside(bases[number]))
 
         headings = ("begins at", "")
-        self.push_screen(ChooserDialog("streams of this file", headings, rows, self.palette), chosen)
+        dialog = ChooserDialog("streams of this file", headings, rows, self.palette, bases.index(here))
+        self.push_screen(dialog, chosen)
 
     def _beside(self, base: int) -> Capture:
         now = self.capture

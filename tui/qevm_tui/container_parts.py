@@ -35,9 +35,17 @@ class Parts:
         """The file itself; None for a bare source."""
         return None if self._capture.opened is None else self._capture.opened.container.source
 
+    def size_of(self, part: ContainerPart) -> int:
+        """Bytes of ``part`` now: the whole of a file or a pipe may grow."""
+        return part.source.size if self.items and part is self.items[0] else part.size
+
     def at(self, source: Source, offset: int) -> ContainerPart | None:
         """The smallest part that covers a byte of ``source``."""
-        covering = [p for p in self.items if p.source is source and p.offset <= offset < p.offset + p.size]
+        covering = [
+            part
+            for part in self.items
+            if part.source is source and part.offset <= offset < part.offset + self.size_of(part)
+        ]
         return min(covering, key=lambda part: part.size, default=None)
 
     def problems_of(self, part: ContainerPart) -> list[Problem]:
@@ -60,15 +68,14 @@ class Parts:
         return 0 if opened is None else sum(p.severity is not Severity.NOTE for p in opened.problems)
 
     def _decode_whole(self) -> Field:
-        """The file, what is round the stream, where the stream is, and what is wrong with all that."""
+        """The file, what is round the stream, and where the stream is."""
         capture = self._capture
         opened = capture.opened
         assert opened is not None
         container = opened.container
 
-        def line(name: str, meaning: str, problem: str = "") -> Field:
-            role = Role.PROBLEM if problem else Role.PLAIN
-            return Field(name, 0, 0, "derived", meaning=meaning, role=role, problem=problem)
+        def line(name: str, meaning: str) -> Field:
+            return Field(name, 0, 0, "derived", meaning=meaning)
 
         size = container.source.size
         fields = [line("file", f"{human(size)} ({size:,} B)")]
@@ -80,7 +87,6 @@ class Parts:
         if opened.stream.note:
             fields.append(line("note", opened.stream.note))
         fields += [line("part", f"{part.name}, {part.size:,} B") for part in container.parts]
-        fields += [line("problem", "", str(problem)) for problem in opened.problems]
         return Field(container.kind or "file", 0, size, "container", children=fields)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from qevm_tui.dialogs.chooser import ChooserDialog
     from qevm_tui.dialogs.space import SpaceDialog
     from qevm_tui.palette import Palette
+
+
+PATIENCE = 1.0
+"""Seconds that opening may take without a word: a pipe may have nothing to give yet."""
 
 
 def choose_with(questions: Questions) -> Callable[[ChoiceNeeded], str | None]:
@@ -66,10 +71,14 @@ def open_asking(
 
     thread = threading.Thread(target=run, name="qevm-open", daemon=True)
     thread.start()
+    waited = False
     while thread.is_alive() and not capture and not failure:
-        question = questions.take(timeout=None)
+        question = questions.take(timeout=None if waited else PATIENCE)
         if question is not None:
             show(question)
+        elif not waited and not capture and not failure:
+            waited = True
+            print("qevm: opening … (ctrl+C ends)", end="\r", file=sys.stderr, flush=True)
     if failure:
         raise failure[0]
     return capture[0]

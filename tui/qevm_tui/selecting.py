@@ -85,7 +85,8 @@ class Selecting(App[None]):
 
     def select_part(self, part: ContainerPart, *, jump: bool = True) -> None:
         """Select a whole part of the container, the cursor on its first byte."""
-        place = Selection(cursor=part.offset, start=part.offset, end=part.offset + part.size)
+        end = part.offset + self.parts.size_of(part)
+        place = Selection(cursor=part.offset, start=part.offset, end=end)
         self.select(replace(place, part=part, source=self._foreign(part.source)), jump=jump)
 
     def _foreign(self, source: Source) -> Source | None:
@@ -101,7 +102,7 @@ class Selecting(App[None]):
         if section is not None:
             start, end = section.offset, section.end
         elif part is not None:
-            start, end = part.offset, part.offset + part.size
+            start, end = part.offset, part.offset + self.parts.size_of(part)
         root = self._root_of(section, part)
         if root is not None:
             path = path_at(root, offset)

@@ -51,7 +51,7 @@ def header_spans(
         facts.insert(0, safe(capture.container.kind, 60))
     count = len(capture.index)
     facts.append(plural(count, "section") + ("" if capture.complete else "…"))
-    name = safe(PurePath(capture.name).name, 60)
+    name = "standard input" if capture.name == "-" else safe(PurePath(capture.name).name, 60)
     left: list[Span] = [
         (" qevm ", palette.dim),
         (f" {name} ", palette.strong),
@@ -78,8 +78,8 @@ def _doing_spans(capture: Capture, doing: Doing, palette: Palette) -> list[Span]
     if not progress.running:
         what = "following" if capture.follow else "indexing"
         return [(f"{what} stopped at {progress.percent} %, r goes on ", palette.note)]
-    if capture.follow and capture.walked >= capture.source.size:
-        return [("following: waiting for more, Esc stops ", palette.note)]
+    if capture.follow and not capture.finished:
+        return [(f"following: {human(capture.walked)} so far, Esc stops ", palette.note)]
     words = f"indexing {progress.percent} %"
     if progress.rate:
         words += f"  {human(int(progress.rate))}/s  {duration(progress.remaining)} left"

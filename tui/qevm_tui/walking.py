@@ -118,7 +118,8 @@ class Walking(Arranging):
 
     def _take_in(self) -> None:
         """Show what the walk has found since the last time."""
-        if self._generation != self.capture.generation or self._was_growing != self.capture.growing:
+        anew = self._generation != self.capture.generation or self._was_growing != self.capture.growing
+        if anew:
             self._generation = self.capture.generation
             self._was_growing = self.capture.growing
             self.forget_decoded()
@@ -129,6 +130,8 @@ class Walking(Arranging):
         self.detail_pane.grown()
         if self.hex_pane.digits_changed():
             self.arrange()
+        if anew:
+            self._show()
 
     def _confirm_selection(self) -> None:
         """The selected section may have become known better: located → walked, open end → end."""
@@ -143,8 +146,6 @@ class Walking(Arranging):
         found = self._known_now(here.section, here.cursor)
         if found is not None and found != here.section:
             self.selection = replace(here, section=found)
-            self._show()
-        elif self.root is None and here.section is not None:
             self._show()
 
     def _known_now(self, section: Section | None, cursor: int) -> Section | None:

@@ -81,11 +81,17 @@ class ChooserDialog(Dialog[int]):
     """A table; returns the number of the chosen row."""
 
     def __init__(
-        self, title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], palette: Palette
+        self,
+        title: str,
+        headings: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        palette: Palette,
+        first: int = 0,
     ) -> None:
         super().__init__(palette)
         self._title = title
         self.table = Table(headings, rows, palette)
+        self.table.cursor_row = first
 
     def compose(self) -> ComposeResult:
         self.table.styles.height = min(16, self.table.row_count + 1)

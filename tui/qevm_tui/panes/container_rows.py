@@ -17,7 +17,7 @@ from qevm_tui.palette import Palette
 from qevm_tui.panes.columns import RowText
 from qevm_tui.panes.field_model import FieldModel
 from qevm_tui.panes.tree_model import Node, TreeModel
-from qevm_tui.words import human, problem_text
+from qevm_tui.words import problem_text
 
 _RAW_LINES = 500
 _OPENED = 2000
@@ -30,6 +30,7 @@ class PartsAbove:
     def __init__(self, model: TreeModel, parts: Parts) -> None:
         self.name = model.name
         self._model = model
+        self._all = parts
         self._parts = parts.items
 
     def count(self, path: Path) -> int:
@@ -40,7 +41,7 @@ class PartsAbove:
     def node(self, path: Path) -> Node:
         if path[0] < len(self._parts):
             part = self._parts[path[0]]
-            return Node(part.name, None, size=part.size, part=part)
+            return Node(part.name, None, size=self._all.size_of(part), part=part)
         return self._model.node(self._inner(path))
 
     def _inner(self, path: Path) -> Path:
@@ -63,8 +64,8 @@ def part_lines(
     yield (safe(part.name, 200), palette.strong)
     if not whole:
         where = "of the file" if part.source is parts.source else "of what was unpacked"
-        yield (f"{human(part.size)} ({part.size:,} B) at 0x{part.offset:x} {where}", palette.dim)
-    for problem in [] if whole else parts.problems_of(part):
+        yield (f"{part.size:,} B at 0x{part.offset:x} {where}", palette.dim)
+    for problem in parts.problems_of(part)[:20]:
         sign, style = ("·", palette.note) if problem.severity is Severity.NOTE else ("!", palette.problem)
         yield (f"{sign} {problem_text(problem)}", style)
     if root is not None and root.problem:

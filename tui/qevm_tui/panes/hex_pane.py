@@ -97,6 +97,8 @@ class HexPane(LinePane):
             first = self.top * self._per_row
             self._per_row = fits
             self.top = first // fits
+            # The first paint may have come before this.
+            self.refresh()
         super().on_resize()
         self._forget_tints()
         self.show_row(self._selection.cursor // self._per_row)
