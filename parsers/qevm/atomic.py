@@ -55,7 +55,7 @@ def whole_file(target: Path, *, force: bool = False) -> Iterator[int]:
             os.close(descriptor)
         if temporary:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
+                Path(temporary).unlink()
 
 
 def _place(temporary: str, target: Path, force: bool) -> None:
@@ -70,9 +70,9 @@ def _place(temporary: str, target: Path, force: bool) -> None:
             if os.path.lexists(target):
                 raise FileExistsError(str(target)) from None
         else:
-            os.unlink(temporary)
+            Path(temporary).unlink()
             return
-    os.replace(temporary, target)
+    Path(temporary).replace(target)
 
 
 def _umask() -> int:

@@ -1,8 +1,8 @@
 """The page index of large captures, kept in the user's cache directory so that reopening is instant.
 
 Only what is slow to find is kept: where each RAM section's body ends, and the runs of page records in it.
-All else is walked anew, which costs nothing, and confirms at every section that the file is still the one that was
-indexed.  A file of the cache that is damaged, of another version or of another capture is ignored.
+All else is walked anew, which costs nothing, and confirms at every section that the file is still the one
+that was indexed.  A file of the cache that is damaged, of another version or of another capture is ignored.
 """
 
 from __future__ import annotations

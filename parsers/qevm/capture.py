@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypedDict, Unpack
 
 from qevm import safetext
@@ -346,6 +347,17 @@ class Capture:
     def sound(self) -> bool:
         """True when the walk is complete and found nothing worse than a note."""
         return self.complete and all(p.severity is Severity.NOTE for p in self.problems)
+
+    def packed_page_problems(self) -> list[Problem]:
+        """What is wrong with compressed pages, which the walk does not unpack.  Slow where there are many."""
+        from qevm.memory_check import packed_page_problems
+
+        return [
+            replace(item, device=device.device_id)
+            for device in self.index.devices
+            if device.sections and isinstance(body := self.body_of(self.index[device.sections[0]]), RamBody)
+            for item in packed_page_problems(body)
+        ]
 
     def analyze(self) -> dict[str, object]:
         """What ``scripts/analyze-migration.py -d state`` prints for this stream, as JSON values.

@@ -1,4 +1,4 @@
-"""The numbers of the stream format: magics, section types, commands, RAM flags (stream-format §1, §2, §5, §9).
+"""The numbers of the format: magics, section types, commands, RAM flags (stream-format §1, §2, §5, §9).
 
 They stand apart from ``layout`` because a listing needs them and not the declarations.
 """

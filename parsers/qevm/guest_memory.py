@@ -17,7 +17,7 @@ from qevm.bodies.page_contents import Undecodable, page_of
 from qevm.bodies.page_lookup import PageLookup
 from qevm.bodies.page_runs import PageKind, PageRecord
 from qevm.bodies.ram import RamBody
-from qevm.bodies.ram_blocks import RamBlock
+from qevm.bodies.ram_blocks import RamBlock, mapped_blocks
 from qevm.memory_events import CHANNEL, DISCARDED, LOST, UNSENT, Events
 from qevm.problems import QevmError
 
@@ -104,7 +104,7 @@ class GuestMemory:
         self._events = events
         self._lookup = PageLookup(body.runs)
         self._complete = complete and not len(body.gaps) and body.cut_at is None
-        mapped = [block.mapped for block in body.blocks if block.mapped is not None]
+        mapped = mapped_blocks(body.blocks)
         self.bitmaps = Bitmaps(self.source, mapped) if mapped else None
         self._segment: tuple[int, int, NDArray[np.int64]] | None = None
 
@@ -113,7 +113,7 @@ class GuestMemory:
         """The guest memory of a walked capture.  Raises NoGuestMemory."""
         index = capture.index
         for device in index.devices:
-            body = capture.body_of(index[device.sections[0]])
+            body = capture.body_of(index[device.sections[0]]) if device.sections else None
             if isinstance(body, RamBody):
                 break
         else:
@@ -172,7 +172,7 @@ class GuestMemory:
             return PageState.LOST
         if self.body.ignores_shared and not self._has_records(block):
             return PageState.SHARED
-        if self.body.pages_elsewhere and not self.channels:
+        if self._complete and self.body.pages_elsewhere and not self.channels:
             return PageState.ELSEWHERE
         if self.at_row is not None:
             return PageState.LATER
@@ -252,10 +252,14 @@ class GuestMemory:
         return kept[2][begin : begin + count]
 
     def spans(self, block: RamBlock) -> Iterator[Span]:
-        """The whole block as spans of pages that come from one place, in order."""
+        """The whole block as spans of pages that come from one place, in order.
+
+        Not for blocks of mapped-ram, whose bitmaps say it all.
+        """
         import numpy as np
 
-        pages = -(-self.length(block) // self.page_size)
+        all_pages = -(-self.length(block) // self.page_size)
+        pages = min(all_pages, self._events.highest_page(block.number) + 1)
         for first in range(0, pages, SEGMENT_PAGES):
             count = min(SEGMENT_PAGES, pages - first)
             sources = self.sources(block, first, count)
@@ -263,3 +267,5 @@ class GuestMemory:
             values = sources[edges[:-1]].tolist()
             for start, end, source in zip(edges[:-1], edges[1:], values, strict=True):
                 yield Span(first + start, end - start, source)
+        if pages < all_pages:
+            yield Span(pages, all_pages - pages, UNSENT)

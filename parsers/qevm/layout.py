@@ -16,6 +16,7 @@ from construct import Bytes, Const, Int8ub, Int16ub, Int32ub, Int64ub, Prefixed,
 
 from qevm.constants import FOOTER_MAGIC, MAGIC, SectionType
 from qevm.field import Field, Role, Value
+from qevm.safetext import decode
 
 CountedString = Prefixed(Int8ub, c.GreedyBytes)
 """``cstr``: u8 length and that many bytes, no terminator, not guaranteed UTF-8."""
@@ -157,6 +158,8 @@ MultifdPacket = Struct(
 
 _TYPE_NAMES = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
 
+_TEXTS = frozenset({"idstr", "name", "block"})
+
 _ROLES = {
     "type": Role.HEADER,
     "magic": Role.HEADER,
@@ -188,8 +191,13 @@ def _parse_fields(record: Struct, data: bytes, offset: int, role: Role | None) -
         size = stream.tell() - start
         name = str(part.name)
         seen[name] = value
-        kind = "buffer" if isinstance(value, bytes) else _TYPE_NAMES.get(size, "buffer")
-        shown: Value = bytes(value) if isinstance(value, bytes) else int(value)
+        shown: Value
+        if name in _TEXTS:
+            kind, shown = "string", decode(value)
+        elif isinstance(value, bytes):
+            kind, shown = "buffer", value
+        else:
+            kind, shown = _TYPE_NAMES.get(size, "buffer"), int(value)
         if name.endswith("_length") or name == "length":
             default = Role.LENGTH
         else:

@@ -130,6 +130,20 @@ class Events:
             self._with_records = set(self.body.runs.blocks) | {item.block for item in self.packets}
         return block in self._with_records
 
+    def highest_page(self, block: int) -> int:
+        """The highest page number of block number ``block`` that any event touches, -1 for none."""
+        size = self.body.page_size
+        highest = int(self._runs_of(block).ends.max(initial=0)) - 1
+        for mark in self.marks:
+            if mark.block == block:
+                highest = max(highest, (mark.end - 1) // size)
+        for item in self.packets:
+            if item.block == block:
+                packet = item.packet
+                pages = item.channel.addresses[packet.pages : packet.pages + packet.normal + packet.zero]
+                highest = max(highest, max(pages) // size)
+        return highest
+
     def lost_between(self, block: int, address: int, after: int, upto: int) -> bool:
         """True when damage may have hidden a record of a page between runs ``after`` and ``upto``."""
         return any(

@@ -49,8 +49,9 @@ class BlockReport:
 
     def add(self, first: int, length: int, pages: int, state: PageState, reason: str = "") -> None:
         """Count ``pages`` pages at byte ``first``; those that cannot be known are listed."""
-        self.pages[state] += pages
-        if state.known:
+        if pages:
+            self.pages[state] += pages
+        if state.known or not pages:
             return
         if self.unknown:
             at, size, before, why = self.unknown[-1]
@@ -86,7 +87,7 @@ def safe_block_names(blocks: Sequence[RamBlock]) -> list[str]:
     names: list[str] = []
     taken: set[str] = set()
     for block in blocks:
-        stem = _UNSAFE.sub("_", block.text).strip("._") or "block"
+        stem = _UNSAFE.sub("_", block.text).strip("._").lstrip("-._") or "block"
         stem = stem[:100]
         name, number = f"{stem}.bin", 2
         while name.lower() in taken:

@@ -42,8 +42,13 @@ def main() -> None:
     build(options.real, options.out, options.memory << 8, options.data << 8, options.rounds, options.seed)
 
 
-def build(real: Path, out: Path, pages: int, with_data: int, rounds: int, seed: int) -> None:
-    """``pages`` pages in the first block, ``with_data`` of them normal, the others zero."""
+def build(
+    real: Path, out: Path, pages: int, with_data: int, rounds: int, seed: int, *, scattered: bool = False
+) -> None:
+    """``pages`` pages in the first block, ``with_data`` of them normal, the others zero.
+
+    ``scattered``: after the rounds every other page comes once more, so that no two records are a run.
+    """
     capture = Capture.open(real)
     capture.walk_all()
     data = real.read_bytes()
@@ -68,6 +73,9 @@ def build(real: Path, out: Path, pages: int, with_data: int, rounds: int, seed: 
         records = write_parts(file, part, end, name, first_round(chance, pages, with_data), noise)
         for _ in range(rounds):
             records += write_parts(file, part, end, name, later_round(chance, pages), noise)
+        if scattered:
+            every_other = ((ZERO, page, 1) for page in range(0, pages, 2))
+            records += write_parts(file, part, end, name, every_other, noise)
         file.write(data[parts[-1].offset :])
     print(f"{out}: {out.stat().st_size:,} bytes, {records:,} page records")
 

@@ -275,10 +275,8 @@ def test_check_of_a_cut_capture_is_1_and_names_the_place(run_qevm: Run, capture_
     assert f"{100_000:#x}" in done.stdout
     problems = rows(run_qevm("check", "--json", "cut.bin").stdout)
     assert problems
-    assert all(
-        list(problem) == ["offset", "severity", "section", "device", "message", "expected", "found"]
-        for problem in problems
-    )
+    keys = {"offset", "severity", "section", "device", "message", "expected", "found"}
+    assert all(problem.keys() >= keys for problem in problems)
     assert problems[0]["offset"] == 100_000
     assert problems[0]["device"] == "ram@0"
     assert run_qevm("ls", "cut.bin").returncode == 0

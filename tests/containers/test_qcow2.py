@@ -34,6 +34,8 @@ def run(*command: str | Path, data: str | None = None) -> str:
     done = subprocess.run(
         [str(c) for c in command], input=data, capture_output=True, text=True, timeout=60, errors="replace"
     )
+    if "Unable to get accurate CPU usage" in done.stderr:
+        pytest.skip("qemu-img could not time its key derivation on this machine")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

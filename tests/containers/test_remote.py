@@ -309,7 +309,7 @@ def test_a_growing_file_is_followed_over_sftp(home: Path, stream: bytes, tmp_pat
 
 
 def test_qcow2_snapshots_are_read_in_place_over_sftp(home: Path, shared: object, tmp_path: Path) -> None:
-    from conftest import Shared
+    from shared_files import Shared
 
     assert isinstance(shared, Shared)
     path = shared.path("qcow2-2m")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Shared, shared_folder
+from shared_files import Shared, shared_folder
 
 from qevm.containers import ChoiceNeeded, Opened, open_streams
 from qevm.source import Source

@@ -75,7 +75,7 @@ KEPT = (
     "name", "about", "qemu_version", "libvirt_version", "target", "machine", "command_line", "capabilities",
     "parameters", "file_size", "sha256", "stream_offset", "stream_size", "stream_sha256", "container",
     "base_capture", "libvirt", "image_options", "snapshot_table", "channels", "walker", "analyze_migration",
-    "oracle", "snapshots",
+    "oracle", "loaded_ram", "snapshots",
 )  # fmt: skip
 ORACLES = ("info_registers", "info_pic", "info_lapic", "ram")
 
@@ -85,6 +85,8 @@ def trimmed(manifest: dict[str, object]) -> dict[str, object]:
     kept = {key: manifest[key] for key in KEPT if key in manifest}
     if isinstance(kept.get("oracle"), dict):
         kept["oracle"] = _oracle(kept["oracle"])
+    if isinstance(kept.get("loaded_ram"), dict):
+        kept["loaded_ram"] = _ram(kept["loaded_ram"])
     if isinstance(kept.get("snapshots"), dict):
         kept["snapshots"] = {
             name: {key: _ram(value) if key == "ram" else value for key, value in snapshot.items()}

@@ -122,7 +122,7 @@ async def test_dragging_the_line_between_panes_resizes_them(microbit: Path):
 async def test_every_size_shows_three_panes_and_the_status(microbit: Path, size: tuple[int, int]):
     async with running(microbit, size) as (app, pilot):
         await press(app, pilot, "d", "enter")
-        for pane in app.panes():
+        for pane in (app.tree_pane, app.hex_pane, app.detail_pane):
             assert pane.size.width >= 8
             assert pane.size.height >= 3
         assert "ram@0 START" in app.status_bar.plain
@@ -177,13 +177,49 @@ async def test_a_jump_ahead_of_the_walk_waits_for_it_and_can_be_cancelled(microb
     async with running(microbit) as (app, pilot):
         app.capture.complete = False
         arrived = []
-        app._waiting = ("waiting for the END", lambda: arrived[0] if arrived else None)
-        app._show_bars()
+        app.waiting = ("waiting for the END", lambda: arrived[0] if arrived else None)
+        app.show_bars()
         assert "waiting for the END, Esc cancels" in app.status_bar.plain
         await press(app, pilot, "escape")
-        assert app._waiting is None
-        app._waiting = ("waiting for the END", lambda: arrived[0] if arrived else None)
+        assert app.waiting is None
+        app.waiting = ("waiting for the END", lambda: arrived[0] if arrived else None)
         arrived.append(app.capture.index[5])
         assert app._try_waiting()
         await settled(app, pilot)
         assert selected(app) == "END ram@0"
+
+
+async def test_a_decoder_that_fails_is_a_problem_in_the_detail_and_not_the_end(
+    microbit: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with running(microbit) as (app, pilot):
+
+        def fails(section: object) -> None:
+            raise ZeroDivisionError("hostile")
+
+        monkeypatch.setattr(app.capture, "decode", fails)
+        await press(app, pilot, "down", "down")
+        assert "cannot be decoded: ZeroDivisionError: hostile" in screen_text(app).replace("…", "")[
+            :20000
+        ] or any("cannot be decoded" in line for line in screen_text(app).splitlines())
+
+
+async def test_a_deleted_file_leaves_everything_usable(microbit: Path, tmp_path: Path):
+    copy = tmp_path / "copy.bin"
+    copy.write_bytes(microbit.read_bytes())
+    async with running(copy) as (app, pilot):
+        copy.unlink()
+        await press(app, pilot, "t", "end", "e", "tab", "pagedown", "tab", "down", "right", "r")
+        assert app.is_running
+
+
+async def test_a_file_cut_to_nothing_leaves_tree_and_detail_usable(microbit: Path, tmp_path: Path):
+    copy = tmp_path / "copy.bin"
+    copy.write_bytes(microbit.read_bytes())
+    async with running(copy) as (app, pilot):
+        copy.write_bytes(b"")
+        await press(
+            app, pilot, "t", "end", "up", "up", "home", *["down"] * 6, "tab", "pagedown", "tab", "down"
+        )
+        await press(app, pilot, "right", "x", "enter", "escape", "y", "r", "tab", "down", "t", "end", "home")
+        assert app.is_running

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qevm.capture import Capture
-from qevm_tui.walking import Walking
+from qevm_tui.background import Background
 
 if TYPE_CHECKING:
     from qevm.containers import Snapshot
@@ -15,7 +15,7 @@ Reopen = Callable[[str], Capture]
 """Opens the same file with another snapshot, by its id."""
 
 
-class AnotherStream(Walking):
+class AnotherStream(Background):
     """``wanted`` is what to open after this app has ended; None to end the program."""
 
     wanted: Callable[[], Capture] | None = None

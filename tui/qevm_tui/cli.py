@@ -116,7 +116,7 @@ def add_open_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--stream",
-        type=_number,
+        type=_ordinal,
         metavar="N",
         default=1,
         help="the Nth of several streams in one file, from 1",
@@ -140,6 +140,13 @@ def _add_section(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--chunk", metavar="start|end|N", help="one section of a chain; N counts from 0, the START"
     )
+
+
+def _ordinal(text: str) -> int:
+    value = _number(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("streams are counted from 1")
+    return value
 
 
 def _number(text: str) -> int:

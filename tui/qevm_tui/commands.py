@@ -206,7 +206,7 @@ def check(options: argparse.Namespace) -> int:
     """``qevm check``: walk everything and print each problem."""
     capture = open_capture(options)
     capture.walk_all()
-    problems = sorted(capture.problems, key=lambda p: p.offset)
+    problems = sorted([*capture.problems, *capture.packed_page_problems()], key=lambda p: p.offset)
     around = [] if capture.opened is None else capture.opened.problems
     # A container may be odd and its stream whole: only what costs bytes of the stream makes it unsound.
     bad = [p for p in problems if p.severity is not Severity.NOTE]

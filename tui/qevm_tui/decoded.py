@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from qevm.field import Field, Role
 from qevm.problems import QevmError
 from qevm.section import Section
+from qevm_tui.container_parts import decode_part
 from qevm_tui.selection import FieldPath, field_at
 
 if TYPE_CHECKING:
     from qevm.capture import Capture
+    from qevm.containers import ContainerPart
 
 KEPT = 16
 """Decoded sections that are kept for going back and forth."""
@@ -26,6 +28,7 @@ class Decoded:
     def __init__(self, capture: Capture) -> None:
         self._capture = capture
         self._kept: OrderedDict[tuple[int, int], Field] = OrderedDict()
+        self._part: tuple[ContainerPart, Field] | None = None
 
     def kept(self, section: Section) -> Field | None:
         """The tree if it is there already."""
@@ -39,13 +42,23 @@ class Decoded:
         try:
             return self._capture.decode(section)
         except QevmError as error:
-            return Field(
-                name=section.kind.name,
-                offset=section.offset,
-                size=section.size,
-                role=Role.PROBLEM,
-                problem=str(error),
-            )
+            problem = str(error)
+        except Exception as error:  # a decoder's mistake over hostile bytes must not end the session
+            problem = f"cannot be decoded: {type(error).__name__}: {error}"
+        return Field(
+            section.kind.name,
+            section.offset,
+            section.size,
+            children=[
+                Field("bytes", section.offset, section.size, "buffer", role=Role.PROBLEM, problem=problem)
+            ],
+        )
+
+    def part(self, part: ContainerPart) -> Field:
+        """The tree of a part of the container; the last one is kept."""
+        if self._part is None or self._part[0] is not part:
+            self._part = (part, decode_part(part))
+        return self._part[1]
 
     def keep(self, section: Section, root: Field) -> None:
         """Remember a tree; the one that was not looked at for longest is dropped."""
@@ -56,6 +69,7 @@ class Decoded:
     def forget(self) -> None:
         """Drop everything: the file was read again."""
         self._kept.clear()
+        self._part = None
 
 
 def field_of(root: Field | None, path: FieldPath) -> Field | None:

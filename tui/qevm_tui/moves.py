@@ -29,6 +29,8 @@ def _device(capture: Capture, section: Section | None) -> Device:
         raise NowhereError("no section is selected")
     if section.device is None:
         raise NowhereError(f"{section_name(section)} belongs to no device")
+    if section.device >= len(capture.index.devices):
+        raise NowhereError("the file has changed and is indexed anew")
     return capture.index.devices[section.device]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from qevm.field import Field, LazyFields
+from qevm.problems import QevmError
 from qevm.section import Section
 
 if TYPE_CHECKING:
@@ -149,11 +150,15 @@ def path_at(root: Field, offset: int) -> FieldPath:
     path: list[int] = []
     item = root
     while len(path) < 64:
-        number = _covering(item, offset)
-        if number is None:
+        try:
+            number = _covering(item, offset)
+            if number is None:
+                break
+            item = item.children[number]
+        except QevmError:
+            # Fields made only now read a file that has changed: what is known of the path must do.
             break
         path.append(number)
-        item = item.children[number]
     return tuple(path)
 
 

@@ -17,6 +17,8 @@ from qevm.vmdesc import Vmsd
 
 MAX_NAME = 255
 MIN_PAGE_BITS, MAX_PAGE_BITS = 8, 16
+_PRINTABLE = bytes(range(0x21, 0x7F))
+_BEHIND_NAME = frozenset({SectionType.START, SectionType.FULL, SectionType.SUBSECTION, SectionType.COMMAND})
 _OWNER = b"configuration/"
 _PAGE_BITS = b"configuration/target-page-bits"
 _CAPABILITIES = b"configuration/capabilities"
@@ -35,15 +37,16 @@ def scan_configuration(cursor: Cursor, facts: StreamFacts, describe: Describe | 
     problems: list[Problem] = []
     at = cursor.position
     length = cursor.be32()
-    if length > MAX_NAME:
-        raise BadBody(
-            at,
-            "the machine name in the configuration is too long to be one",
-            f"at most {MAX_NAME} bytes",
-            f"{length:,}",
-        )
-    name = cursor.take(length)
-    if not name or not all(0x20 < byte < 0x7F for byte in name):
+    true_length = _name_length(cursor, length)
+    if true_length is None:
+        message = "the machine name in the configuration is too long to be one"
+        raise BadBody(at, message, f"at most {MAX_NAME} bytes", f"{length:,}")
+    name = cursor.take(true_length)
+    if true_length != length:
+        long = "is too long to be one" if length > MAX_NAME else "has another length"
+        message = f"the machine name in the configuration {long}; read as '{decode(name)}'"
+        problems.append(Problem(at, message, f"{true_length}", f"{length:,}"))
+    elif not _is_name(name):
         problems.append(
             Problem(
                 at + 4, "the machine name has bytes that no name has", "printable ASCII", decode(name[:40])
@@ -53,6 +56,25 @@ def scan_configuration(cursor: Cursor, facts: StreamFacts, describe: Describe | 
     while cursor.peek(1) == bytes([SectionType.SUBSECTION]):
         _subsection(cursor, facts, describe, problems)
     return problems
+
+
+def _name_length(cursor: Cursor, announced: int) -> int | None:
+    """How long the machine name at ``cursor`` is, when its length field may lie.  None: no name at all.
+
+    No name holds the byte that begins the next section or subsection: the printable run ends before it.
+    """
+    data = cursor.peek(MAX_NAME + 1)
+    run = len(data) - len(data.lstrip(_PRINTABLE))
+    fits = 0 < announced <= MAX_NAME and (announced >= len(data) or data[announced] in _BEHIND_NAME)
+    if fits and _is_name(data[:announced]):
+        return announced
+    if 0 < run < len(data) and data[run] in _BEHIND_NAME:
+        return run
+    return announced if announced <= MAX_NAME else None
+
+
+def _is_name(name: bytes) -> bool:
+    return bool(name) and not name.strip(_PRINTABLE)
 
 
 def _subsection(
@@ -140,9 +162,10 @@ def configuration_fields(
 
     def read(reader: FieldReader) -> None:
         at = reader.position
-        length = reader.number("name_length", 4, "bytes of machine name", Role.LENGTH)
-        if length > MAX_NAME:
-            raise BadBody(at, f"{length:,} bytes cannot be the length of a machine name")
+        announced = reader.number("name_length", 4, "bytes of machine name", Role.LENGTH)
+        length = _name_length(reader.cursor, announced)
+        if length is None:
+            raise BadBody(at, f"{announced:,} bytes cannot be the length of a machine name")
         start = reader.position
         name = reader.cursor.take(length)
         reader.fields.append(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qevm.cursor import Cursor
+from qevm.cursor import Cursor, Truncated
 from qevm.problems import Problem
 from qevm.source import Source
 
@@ -26,6 +26,7 @@ HEADER_SIZE = 28
 ALIGNMENT = 1 << 20
 """pages_offset is a multiple of this in the file that QEMU wrote, bytes."""
 
+_SMALL_BLOCK = 16 << 20
 _PAGES_AT_ONCE = 1 << 20
 _SAMPLES = 256
 _PAGE_SIZES = frozenset(1 << bits for bits in range(8, 17))
@@ -35,10 +36,9 @@ _PAGE_SIZES = frozenset(1 << bits for bits in range(8, 17))
 class MappedBlock:
     """The mapped-ram header of one block, and where it leads.
 
-    ``offset`` is where the header stands, ``length`` the block's used length in bytes.  ``bitmap_offset`` and
-    ``pages_offset`` are as written.  ``bitmap_at`` and ``pages_at`` are those places in the source, made
-    good by ``delta``, source offset minus written offset.  ``problem`` is why the pages cannot be used, empty when
-    they can.
+    ``offset`` is where the header stands, ``length`` the block's used length in bytes; ``bitmap_offset`` and
+    ``pages_offset`` are as written, ``delta`` is what to add for an offset in the source.  ``problem`` is why
+    the pages cannot be used, empty when they can.
     """
 
     offset: int
@@ -52,10 +52,12 @@ class MappedBlock:
 
     @property
     def bitmap_at(self) -> int:
+        """Source offset of the bitmap."""
         return self.bitmap_offset + self.delta
 
     @property
     def pages_at(self) -> int:
+        """Source offset of page 0."""
         return self.pages_offset + self.delta
 
     @property
@@ -87,28 +89,39 @@ class MappedReader:
         self._delta: int | None = None
 
     def read(self, cursor: Cursor, name: str, length: int) -> MappedBlock:
-        """Read the header of block ``name`` and move the cursor behind the block's pages.
-
-        Raises Truncated where the data end.
-        """
+        """Read the header of block ``name``.  Raises Truncated where the data end inside it."""
         at = cursor.position
         block = MappedBlock(at, length, cursor.be32(), cursor.be64(), cursor.be64(), cursor.be64())
         if block.version != 1:
             self._bad(block, name, 0, "mapped-ram header version", "1", str(block.version))
         self._check_page_size(block, name)
-        self._check_places(block, name)
-        end = block.end
-        if end > self._limit:
-            self._bad(
-                block,
-                name,
-                20,
-                "mapped-ram pages reach behind the end of the file",
-                f"an end up to 0x{self._limit:x}",
-                f"0x{end:x}",
-            )
-        cursor.skip(max(0, end - cursor.position))
+        self._check_places(cursor, block, name)
         return block
+
+    def skip_pages(self, cursor: Cursor, block: MappedBlock, name: str) -> None:
+        """Move the cursor behind the block's pages.  Raises Truncated where the data end."""
+        left = max(0, self._limit - block.pages_at)
+        if left < block.length:
+            raise Truncated(
+                min(block.pages_at, self._limit),
+                block.length,
+                left,
+                f"truncated at 0x{self._limit:x}: "
+                f"the pages of RAM block '{name}' need {block.length:,} bytes, {left:,} left",
+            )
+        cursor.skip(max(0, block.end - cursor.position))
+
+    def end_of(self, header: int, length: int) -> int:
+        """Where QEMU ends the pages of a block of ``length`` bytes whose header is at ``header``."""
+        delta = self._delta or 0
+        bitmap = -(-length // (64 * (self._page_size or 4096))) * 8
+        return _round_up(header + HEADER_SIZE - delta + bitmap) + delta + length
+
+    def possible_lengths(self, most: int) -> Iterator[int]:
+        """Lengths that a block with a damaged length may have: whole MiB, then pages up to 16 MiB."""
+        unit = self._page_size or 4096
+        yield from range(ALIGNMENT, most + 1, ALIGNMENT)
+        yield from (size for size in range(unit, min(most, _SMALL_BLOCK) + 1, unit) if size % ALIGNMENT)
 
     def _bad(self, block: MappedBlock, name: str, field: int, what: str, expected: str, found: str) -> None:
         message = f"{what}: pages of RAM block '{name}' cannot be used"
@@ -125,39 +138,40 @@ class MappedReader:
         block.page_size = wanted or 4096
         self._bad(block, name, 4, "mapped-ram page size", expected, found)
 
-    def _check_places(self, block: MappedBlock, name: str) -> None:
+    def _check_places(self, cursor: Cursor, block: MappedBlock, name: str) -> None:
         """Both offsets follow from where the header stands; what is written must agree (§7)."""
         behind = block.offset + HEADER_SIZE
-        size = block.bitmap_size
-        consistent = block.pages_offset == _round_up(block.bitmap_offset + size)
         if self._delta is None:
-            # The first header decides; a damaged one is not asked.
-            self._delta = behind - block.bitmap_offset if consistent else 0
+            self._delta = self._find_delta(cursor, block, behind)
         block.delta = self._delta
-        expected_pages = _round_up(behind - block.delta + size)
+        expected_pages = _round_up(behind - block.delta + block.bitmap_size)
         if block.bitmap_at == behind and block.pages_offset == expected_pages:
             return
         bitmap, pages = block.bitmap_offset, block.pages_offset
-        if block.bitmap_at < behind or block.bitmap_at + size > min(block.pages_at, self._limit):
-            self._bad(
-                block,
-                name,
-                12,
-                "mapped-ram bitmap offset outside its place",
-                f"0x{behind - block.delta:x}",
-                f"0x{bitmap:x}",
-            )
-            block.bitmap_offset = behind - block.delta
-        if pages % block.page_size or not behind <= block.pages_at <= self._limit - block.length:
-            self._bad(
-                block,
-                name,
-                20,
-                "mapped-ram pages offset outside its place",
-                f"0x{expected_pages:x}",
-                f"0x{pages:x}",
-            )
+        if pages % block.page_size or not behind <= block.pages_at <= self._limit:
             block.pages_offset = expected_pages
+            what = "mapped-ram pages offset outside its place"
+            self._bad(block, name, 20, what, f"0x{expected_pages:x}", f"0x{pages:x}")
+        if block.bitmap_at < behind or block.bitmap_at + block.bitmap_size > min(block.pages_at, self._limit):
+            block.bitmap_offset = behind - block.delta
+            what = "mapped-ram bitmap offset outside its place"
+            self._bad(block, name, 12, what, f"0x{block.bitmap_offset:x}", f"0x{bitmap:x}")
+
+    def _find_delta(self, cursor: Cursor, block: MappedBlock, behind: int) -> int:
+        """How far the stream lies from where it was written: the first header decides, if it is sound."""
+        delta = behind - block.bitmap_offset
+        if block.pages_offset != _round_up(block.bitmap_offset + block.bitmap_size):
+            return 0
+        return delta if not delta or _entry_begins(cursor.source, block.end + delta) else 0
+
+
+def _entry_begins(source: Source, offset: int) -> bool:
+    """True when a block list can go on or end at ``offset``: a printable counted name, or EOS."""
+    data = source.read(offset, 256)
+    name = data[1 : 1 + data[0]] if data else b""
+    return data[:8] == b"\0\0\0\0\0\0\0\x10" or (
+        bool(name) and name.isascii() and name.decode().isprintable()
+    )
 
 
 def _round_up(offset: int) -> int:
@@ -165,7 +179,7 @@ def _round_up(offset: int) -> int:
 
 
 class Bitmaps:
-    """The page bitmaps of all mapped blocks of a stream.  Reads on demand, keeps nothing but the byte order."""
+    """The page bitmaps of all mapped blocks of a stream, read on demand."""
 
     def __init__(self, source: Source, blocks: list[MappedBlock]) -> None:
         self._source = source

@@ -205,7 +205,7 @@ class Channel:
             self._places[packet.offset] = total
             total += packet.normal * self.page_size
         read = self._reader()
-        self._unpacked = tempfile.TemporaryFile(prefix="qevm-multifd-", buffering=0)
+        self._unpacked = tempfile.TemporaryFile(prefix="qevm-multifd-", buffering=0)  # noqa: SIM115
         for packet in self.packets:
             wanted = packet.normal * self.page_size
             if not wanted:

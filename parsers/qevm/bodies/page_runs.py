@@ -54,6 +54,7 @@ class PageRecord:
 
     @property
     def length(self) -> int:
+        """Bytes of the payload."""
         return self.offset + self.size - self.payload
 
 
@@ -118,13 +119,32 @@ class PageRuns:
         self.kinds.append(kind)
         self.payloads.append(payload)
 
-    def lengthen(self, count: int) -> None:
-        """The last run goes on for ``count`` more records."""
+    def begin_run(self, first: int, stride: int, kind: int, block: int, address: int) -> None:
+        """Add a run of records without a name (8 bytes before the data) whose count :meth:`end_run` sets.
+
+        For the scan, which has just seen that no run goes on here.
+        """
+        self.firsts.append(first)
+        self.strides.append(stride)
+        self.blocks.append(block)
+        self.addresses.append(address)
+        self.counts.append(0)
+        self.kinds.append(kind)
+        self.payloads.append(8)
+
+    def resume_run(self, first: int, stride: int, kind: int, block: int, address: int) -> None:
+        """As :meth:`begin_run`, or nothing when the last run goes on here."""
+        last = len(self) - 1
+        if last < 0 or not self._goes_on(last, first, stride, kind, block, address, 8):
+            self.begin_run(first, stride, kind, block, address)
+
+    def end_run(self, count: int) -> None:
+        """The last run has ``count`` more records than it had."""
         self.counts[-1] += count
         self.totals[self.kinds[-1]] += count
 
     def _goes_on(
-        self, last: int, first: int, stride: int, kind: PageKind, block: int, address: int, payload: int
+        self, last: int, first: int, stride: int, kind: int, block: int, address: int, payload: int
     ) -> bool:
         count = self.counts[last]
         return (

@@ -18,6 +18,7 @@ _U64 = struct.Struct(">Q").unpack_from
 _ZERO = 0x22
 _NORMAL = 0x28
 _ZERO_SIZE = 9
+_KINDS = (int(PageKind.NORMAL), int(PageKind.ZERO))
 _MANY = 256
 _SOME = 32
 _BEFORE_BATCH = 8
@@ -53,6 +54,7 @@ class RunReader:
         zero = False
         stride = count = batch_at = 0
         expected = -1
+        goes_on = self._expected
         while i <= last:
             word = _U64(data, i)[0]
             if word == expected and not (zero and data[i + 8]):
@@ -61,14 +63,12 @@ class RunReader:
                 expected += page_size
                 if count >= batch_at:
                     pages = (limit - expected + (expected & mask)) // page_size
-                    if zero:
-                        done = self._zeros(data, i, end, expected, pages)
-                    else:
-                        done = self._normals(data, i, end, expected, pages)
+                    batch = self._zeros if zero else self._normals
+                    done = batch(data, i, end, expected, pages)
                     count += done
                     i += done * stride
                     expected += done * page_size
-                    batch_at = count + _SOME
+                    batch_at = count + (_BEFORE_BATCH if done else _SOME)
                 continue
             flags = word & mask
             if flags == _ZERO:
@@ -78,18 +78,23 @@ class RunReader:
                 break
             if word - flags >= limit:
                 break
-            if count > 1:
-                runs.lengthen(count - 1)
+            if count:
+                runs.end_run(count)
             zero = flags == _ZERO
             stride = _ZERO_SIZE if zero else largest
-            runs.append(base + i, stride, PageKind.ZERO if zero else PageKind.NORMAL, block, word - flags, 8)
-            # What goes on from the last window is a long run: compare in bulk at once.
-            batch_at = 2 if word == self._expected else _BEFORE_BATCH
+            batch_at = _BEFORE_BATCH
+            if word == goes_on:
+                # A run that goes on from the window before is long: compare in bulk at once.
+                batch_at = 2
+                runs.resume_run(base + i, stride, _KINDS[zero], block, word - flags)
+            else:
+                runs.begin_run(base + i, stride, _KINDS[zero], block, word - flags)
+            goes_on = -1
             count = 1
             expected = word + page_size
             i += stride
-        if count > 1:
-            runs.lengthen(count - 1)
+        if count:
+            runs.end_run(count)
         self._expected = expected
         cursor.position = base + i
         return i > last
@@ -98,25 +103,33 @@ class RunReader:
         """How many zero records from ``i`` on, in whole batches, are the next of their run."""
         done = 0
         pages = min(pages, (end - i) // _ZERO_SIZE)
-        for size in (_MANY, _SOME):
-            factor, constant = _batch(size, self._page_size, 1)
+        page_size = self._page_size
+        size = _SOME
+        while pages >= size:
+            # The last one of a batch tells cheaply whether the whole is worth comparing.
             length = _ZERO_SIZE * size
-            step = self._page_size * size
-            while pages >= size and data[i : i + length] == (expected * factor + constant).to_bytes(
-                length, "big"
-            ):
-                pages -= size
-                done += size
-                i += length
-                expected += step
+            if _U64(data, i + length - _ZERO_SIZE)[0] == expected + (size - 1) * page_size:
+                factor, constant = _batch(size, page_size, 1)
+                if data[i : i + length] == (expected * factor + constant).to_bytes(length, "big"):
+                    pages -= size
+                    done += size
+                    i += length
+                    expected += size * page_size
+                    size = _MANY if pages >= _MANY else _SOME
+                    continue
+            if size == _SOME:
+                break
+            size = _SOME
         return done
 
     def _normals(self, data: bytes, i: int, end: int, expected: int, pages: int) -> int:
         """How many normal page records from ``i`` on are the next of their run; all of a batch or none."""
         stride = 8 + self._page_size
         size = min(pages, (end - i) // stride, _MANY)
-        if size < 2:
-            return 0
+        while _U64(data, i + (size - 1) * stride)[0] != expected + (size - 1) * self._page_size:
+            size //= 4
+            if size < 2:
+                return 0
         factor, constant = _batch(_MANY, self._page_size, 0)
         words = (expected * factor + constant).to_bytes(8 * _MANY, "big")[: 8 * size]
         stop = i + size * stride

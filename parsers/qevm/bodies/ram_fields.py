@@ -10,7 +10,7 @@ from qevm.bodies import xbzrle
 from qevm.bodies.mapped_ram import Bitmaps
 from qevm.bodies.page_contents import Undecodable, inflate
 from qevm.bodies.page_runs import KINDS, PageKind, PageRecord
-from qevm.bodies.ram_blocks import RamBlock
+from qevm.bodies.ram_blocks import RamBlock, mapped_blocks
 from qevm.bodies.records import Bit, FieldReader, symbols
 from qevm.constants import RamFlag
 from qevm.cursor import Truncated
@@ -45,8 +45,8 @@ def size_text(size: int) -> str:
     for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
         amount /= 1024
         if amount < 1024:
-            break
-    return f"{amount:.0f} {unit}" if amount == int(amount) else f"{amount:.1f} {unit}"
+            return f"{amount:.0f} {unit}" if amount == int(amount) else f"{amount:.1f} {unit}"
+    return f"{amount / 1024:.1f} EiB"
 
 
 def section_summary(body: RamBody, section: Section) -> str:
@@ -284,7 +284,7 @@ def _block_list(body: RamBody, section: Section) -> Field:
     _word(reader, body.page_size)
     total = body.total or 0
     listed = [block for block in body.blocks if block.listed]
-    bitmaps = Bitmaps(source, [block.mapped for block in listed if block.mapped is not None])
+    bitmaps = Bitmaps(source, mapped_blocks(listed))
     children = [
         *reader.fields,
         *(_block(body, block, bitmaps, min(body.list_end, section.body_end)) for block in listed),

@@ -12,8 +12,8 @@ from qevm.bodies.ram_blocks import RamBlock
 class Gap:
     """Bytes ``start`` to ``end`` (exclusive) of section ``row`` that could not be read.
 
-    ``end`` is None when nothing more of the section could be read.  ``run`` is the number of the first run behind the gap, ``block`` the block that was current before
-    it.
+    ``end`` is None when nothing more of the section could be read.  ``run`` is the number of the first run
+    behind the gap, ``block`` the block that was current before it.
     """
 
     start: int

@@ -7,14 +7,18 @@ it, or the footer alone with a plausible next section.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from qevm.bodies.ram_blocks import RamBlock
+from qevm.constants import FOOTER_MAGIC
 from qevm.source import Source
 
+_FIRST_WINDOW = 1 << 13
 _WINDOW = 1 << 20
 _RECORDS_IN_A_ROW = 4
 _U64 = struct.Struct(">Q")
@@ -75,84 +79,90 @@ class Resynchroniser:
         self.found = None
         for place in hints:
             if start < place < self._limit and self._sound(place, current):
-                self.found = Found(place)
+                self.found = Found(place, self._at_footer(place))
                 return
         candidates = self._candidates()
-        names = self._named_headers()
         block: RamBlock | None = None
         base = start + 1
+        # Most damage is short: look at little first, then at more.
+        window = _FIRST_WINDOW
         while base < self._limit:
             base = self._over_hole(base)
-            data = self._source.read(base, min(_WINDOW + _LONGEST_HEADER, self._limit - base))
+            data = self._source.read(base, min(window + _LONGEST_HEADER, self._limit - base))
             if not data:
                 return
             self._data, self._base = data, base
-            for match in candidates.finditer(data, 0):
-                if match.start() >= _WINDOW:
+            for match in candidates.finditer(data):
+                at = match.start() if data[match.start()] == FOOTER_MAGIC else match.start() - 7
+                if at >= window:
                     break
-                place = base + match.start()
-                if self._sound(place, block or current):
-                    at_footer = self._footer is not None and data.startswith(self._footer, match.start())
-                    self.found = Found(place, at_footer, self._last_named(names, data, base, place, block))
+                if at >= 0 and self._sound(base + at, block or current):
+                    place = base + at
+                    self.found = Found(place, self._at_footer(place), self._last_named(at, block))
                     return
-            block = self._last_named(names, data, base, base + _WINDOW, block)
-            base += _WINDOW
+            block = self._last_named(window, block)
+            base += window
+            window = min(window * 4, _WINDOW)
             yield
+
+    def _at_footer(self, place: int) -> bool:
+        return self._footer is not None and self._peek(place, 5) == self._footer
 
     def _over_hole(self, offset: int) -> int:
         """``offset``, or the end of the hole of a sparse file that it lies in: a hole holds no record."""
-        import os
-
         fileno = getattr(self._source, "fileno", None)
         if fileno is None:
             return offset
         try:
-            return max(offset, os.lseek(fileno(), offset, os.SEEK_DATA) - _LONGEST_HEADER)
-        except OSError:
-            return offset
+            data = os.lseek(fileno(), offset, os.SEEK_DATA)
+        except OSError as error:
+            return self._limit if error.errno == errno.ENXIO else offset
+        return max(offset, data - _LONGEST_HEADER)
 
     def _candidates(self) -> re.Pattern[bytes]:
-        zeros = 8 - max(1, ((self._highest - 1).bit_length() + 7) // 8)
-        middle = 6 - zeros if zeros < 6 else 0
-        high = b"\\x00" * min(zeros, 6) + b"[\\x00-\\xff]{%d}" % middle
-        if self._page_size < 1024:
-            records = high + b"[\\x00-\\xff][\\x02\\x22\\x08\\x28\\x40\\x60]"
-        else:
-            step = max(1, self._page_size >> 8)
+        """A pattern for places worth a closer look: the lowest byte of a record's be64, or a footer's first.
+
+        It begins with the few values of that byte, which the regex engine searches for fast, and looks
+        back at the bytes before it.
+        """
+        zeros = 8 - max(2, ((self._highest - 1).bit_length() + 7) // 8)
+        high = rb"\x00" * zeros + rb"[\x00-\xff]" * (6 - zeros)
+        plain = packed = rb"[\x00-\xff]"
+        if self._page_size >= 1024:
+            # The low bits of the byte above are flags, too: 0x100 for compressed pages.
+            step = max(1, self._page_size >> 8) if self._page_size < 65536 else 256
             plain, packed = (
                 b"[" + b"".join(b"\\x%02x" % value for value in range(low, 256, step)) + b"]"
                 for low in (0, 1)
             )
-            records = high + b"(?:" + plain + b"[\\x02\\x22\\x08\\x28\\x40\\x60]|" + packed + b"[\\x00\\x20])"
-        patterns = [records, rb"\x00{7}\x10", rb"\x00{6}\x02\x00"]
+        patterns = [
+            rb"(?<=" + high + plain + rb"[\x02\x08\x22\x28\x40\x60])",
+            rb"(?<=" + high + packed + rb"\x20)",
+            rb"(?<=\x00{7}\x10)",
+        ]
         if self._footer is not None and self._footers is not False:
-            patterns.append(re.escape(self._footer))
-        return re.compile(b"(?=" + b"|".join(patterns) + b")", re.DOTALL)
+            patterns.append(rb"(?<=\x7e)" + re.escape(self._footer[1:]))
+        return re.compile(
+            rb"[\x02\x08\x10\x20\x22\x28\x40\x60\x7e](?:" + rb"|".join(patterns) + rb")", re.DOTALL
+        )
 
-    def _named_headers(self) -> re.Pattern[bytes] | None:
-        if not self._blocks:
-            return None
-        names = b"|".join(re.escape(bytes((len(name),)) + name) for name in self._blocks if name)
-        return re.compile(rb"[\x00-\xff][\x02\x08\x40\x00](" + names + b")")
-
-    def _last_named(
-        self, names: re.Pattern[bytes] | None, data: bytes, base: int, stop: int, before: RamBlock | None
-    ) -> RamBlock | None:
-        """The block that the last named record between ``base`` and ``stop`` switched to."""
-        found = before
-        if names is not None:
-            for match in names.finditer(data):
-                place = match.start() - 6
-                if base + place >= stop:
+    def _last_named(self, stop: int, before: RamBlock | None) -> RamBlock | None:
+        """The block that the last named record in the first ``stop`` bytes of the window switched to."""
+        last, found = 7, before
+        for name, block in self._blocks.items():
+            counted = bytes((len(name),)) + name
+            at = self._data.rfind(counted, 0, stop)
+            while at > last:
+                if self._record(self._base + at - 8, None) is not None:
+                    last, found = at, block
                     break
-                if place >= 0 and self._record(base + place, None) is not None:
-                    found = self._blocks[match.group(1)[1:]]
+                at = self._data.rfind(counted, 0, at)
         return found
 
     def _peek(self, offset: int, length: int) -> bytes:
         index = offset - self._base
         length = min(length, self._limit - offset)
-        if 0 <= index and index + length <= len(self._data):
+        if index >= 0 and index + length <= len(self._data):
             return self._data[index : index + length]
         return self._source.read(offset, length) if length > 0 else b""
 

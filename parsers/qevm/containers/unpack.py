@@ -137,14 +137,15 @@ class UnpackingSource:
             return self._size >= end
 
     def finish(self, progress: Callable[[Progress], None] | None = None, interval: float = 0.1) -> None:
-        """Wait for the end, for the command line: calls ``progress`` every ``interval`` seconds.
+        """Wait for the end; calls ``progress`` every ``interval`` seconds and at the end.
 
         An exception in between (KeyboardInterrupt) cancels the unpacking and goes on to the caller.
         """
         try:
-            while not self._complete:
+            done = False
+            while not done:
                 with self._condition:
-                    self._condition.wait_for(lambda: self._complete, interval)
+                    done = self._condition.wait_for(lambda: self._complete, interval)
                 if progress is not None:
                     progress(self.progress())
         except BaseException:

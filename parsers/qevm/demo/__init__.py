@@ -1,7 +1,7 @@
 """The small real capture that ships with qevm, so that a first run needs no file.
 
-``pc-live``: a live migration of a QEMU 10.0.2 pc machine, 14.2 MiB: a RAM chain of 34 sections with zero pages
-and pages that were sent again, 33 devices, and the description.
+``pc-live``: a live migration of a QEMU 10.0.2 pc machine, 14.2 MiB: a RAM chain of 34 sections with zero
+pages and pages that were sent again, 33 devices, and the description.
 """
 
 from __future__ import annotations

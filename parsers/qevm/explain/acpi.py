@@ -81,7 +81,6 @@ STRUCTS = (
     Struct("memory hotplug state", {"selector": r.say("DIMM slot selected")}),
     Struct("CPU hotplug state", {"selector": r.say("CPU selected")}),
     Struct("acpi-ged-state", {"sel": r.say("events pending")}),
-    Struct("ghes", {}),
     Struct(
         "tco io device status",
         {
@@ -95,14 +94,20 @@ STRUCTS = (
     Struct("pmsmb", {"smb_stat": r.say("SMBus status")}, after=_smbus),
     Struct(
         "ICH9LPC",
-        {"chip_config": r.label("chipset configuration registers (RCBA)"), "sci_level": r.yes_no("SCI asserted")},
+        {
+            "chip_config": r.label("chipset configuration registers (RCBA)"),
+            "sci_level": r.yes_no("SCI asserted"),
+        },
     ),
     Struct(
         "PIIX3",
         {"pci_irq_levels_vmstate": r.label("PIRQ levels", r.names("PIRQA", "PIRQB", "PIRQC", "PIRQD"))},
     ),
-    Struct("dma_regs", {"base": r.names("base address", "base count"), "now": r.names("offset", "count")},
-           after=_dma_channel),
+    Struct(
+        "dma_regs",
+        {"base": r.names("base address", "base count"), "now": r.names("offset", "count")},
+        after=_dma_channel,
+    ),
     Struct("dma", {"regs": r.numbered("channel {}"), "mask": r.say("channels masked")}),
     Struct("i82374", {"commands": r.say("extended DMA modes")}),
     Struct(
@@ -114,4 +119,4 @@ STRUCTS = (
         },
     ),
     Struct("ipmi-bmc-sim", {"watchdog_running": r.yes_no("watchdog running"), "watchdog_expiry": r.moment}),
-)  # fmt: skip
+)

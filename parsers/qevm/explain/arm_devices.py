@@ -51,9 +51,22 @@ STRUCTS = (
     Struct(
         "arm_gic",
         {
-            "ctlr": r.label("GICD_CTLR", r.bits(Bit(0, "group 0"), Bit(1, "group 1"), empty="distributor off")),
-            "cpu_ctlr": r.label("GICC_CTLR", r.numbered("CPU {}", rule=r.bits(
-                Bit(0, "enable-group0"), Bit(1, "enable-group1"), Bit(2, "AckCtl"), Bit(3, "FIQEn"), Bit(9, "EOImode")))),
+            "ctlr": r.label(
+                "GICD_CTLR", r.bits(Bit(0, "group 0"), Bit(1, "group 1"), empty="distributor off")
+            ),
+            "cpu_ctlr": r.label(
+                "GICC_CTLR",
+                r.numbered(
+                    "CPU {}",
+                    rule=r.bits(
+                        Bit(0, "enable-group0"),
+                        Bit(1, "enable-group1"),
+                        Bit(2, "AckCtl"),
+                        Bit(3, "FIQEn"),
+                        Bit(9, "EOImode"),
+                    ),
+                ),
+            ),
             "irq_state": _by_interrupt(),
             "irq_target": r.both(r.say("mask of CPUs"), _by_interrupt()),
             "priority2": _by_interrupt(32),
@@ -68,9 +81,19 @@ STRUCTS = (
     Struct(
         "arm_gicv3",
         {
-            "gicd_ctlr": r.label("GICD_CTLR", r.bits(
-                Bit(0, "group 0"), Bit(1, "group 1 NS"), Bit(2, "group 1 S"), Bit(4, "ARE_S"), Bit(5, "ARE_NS"),
-                Bit(6, "DS"), Bit(7, "E1NWF"), Bit(31, "RWP"))),
+            "gicd_ctlr": r.label(
+                "GICD_CTLR",
+                r.bits(
+                    Bit(0, "group 0"),
+                    Bit(1, "group 1 NS"),
+                    Bit(2, "group 1 S"),
+                    Bit(4, "ARE_S"),
+                    Bit(5, "ARE_NS"),
+                    Bit(6, "DS"),
+                    Bit(7, "E1NWF"),
+                    Bit(31, "RWP"),
+                ),
+            ),
             "group": r.label("GICD_IGROUPR", _vector("in group 1:")),
             "grpmod": r.label("GICD_IGRPMODR", _vector("modified:")),
             "enabled": r.label("GICD_ISENABLER", _vector("enabled:")),
@@ -127,8 +150,15 @@ STRUCTS = (
     Struct(
         "pl061",
         {
-            "data": r.label("GPIODATA", r.shown(lambda n: f"pins {r.listed(r.bit_numbers([n], 8))} high" if n else "")),
-            "dir": r.label("GPIODIR", r.shown(lambda n: f"pins {r.listed(r.bit_numbers([n], 8))} are outputs" if n else "all inputs")),
+            "data": r.label(
+                "GPIODATA", r.shown(lambda n: f"pins {r.listed(r.bit_numbers([n], 8))} high" if n else "")
+            ),
+            "dir": r.label(
+                "GPIODIR",
+                r.shown(
+                    lambda n: f"pins {r.listed(r.bit_numbers([n], 8))} are outputs" if n else "all inputs"
+                ),
+            ),
             "isense": r.label("GPIOIS"),
             "ibe": r.label("GPIOIBE"),
             "iev": r.label("GPIOIEV"),
@@ -137,7 +167,10 @@ STRUCTS = (
             "afsel": r.label("GPIOAFSEL"),
         },
     ),
-    Struct("armv7m_nvic", {"vectors": r.numbered("exception {}"), "prigroup[M_REG_NS]": r.label("AIRCR.PRIGROUP")}),
+    Struct(
+        "armv7m_nvic",
+        {"vectors": r.numbered("exception {}"), "prigroup[M_REG_NS]": r.label("AIRCR.PRIGROUP")},
+    ),
     Struct(
         "armv7m_nvic_info",
         after=lambda item, _: r.add_meaning(
@@ -150,6 +183,11 @@ STRUCTS = (
     ),
     Struct(
         "armv7m_systick",
-        {"control": r.label("SYST_CSR", r.bits(Bit(0, "ENABLE"), Bit(1, "TICKINT"), Bit(2, "CLKSOURCE"), Bit(16, "COUNTFLAG")))},
+        {
+            "control": r.label(
+                "SYST_CSR",
+                r.bits(Bit(0, "ENABLE"), Bit(1, "TICKINT"), Bit(2, "CLKSOURCE"), Bit(16, "COUNTFLAG")),
+            )
+        },
     ),
-)  # fmt: skip
+)

@@ -34,7 +34,9 @@ def _since_epoch(value: int) -> str:
 
 
 _RISCV = (
-    Struct("riscv_mtimer", {"timecmp": r.both(r.say("mtimecmp, in ticks of the machine's timebase"), _timecmp)}),
+    Struct(
+        "riscv_mtimer", {"timecmp": r.both(r.say("mtimecmp, in ticks of the machine's timebase"), _timecmp)}
+    ),
     Struct(
         "riscv_sifive_plic",
         {
@@ -80,7 +82,7 @@ _SKEY_END, _SKEY_ERROR, _SKEY_KEYS = 1, 4, 2
 
 
 def _storage_keys(item: Field, context: ExplainContext) -> None:
-    """Legacy section: be64 (address | flags), be64 number of keys, keys; then be64 END (hw/s390x/s390-skeys.c)."""
+    """Legacy section: (be64 address | flags, be64 number, keys)*, be64 END (hw/s390x/s390-skeys.c)."""
     data = item.value
     if not isinstance(data, bytes):
         return
@@ -121,7 +123,9 @@ _S390 = (
             "max_ssid": r.say("highest subchannel set the guest sees"),
             "chnmon_active": r.yes_no("channel measurement on", "channel measurement off"),
             "chnmon_area": r.address,
-            "css": r.both(r.say("one entry a channel subsystem id; 0xfe holds virtio"), r.numbered("css {:#04x}")),
+            "css": r.both(
+                r.say("one entry a channel subsystem id; 0xfe holds virtio"), r.numbered("css {:#04x}")
+            ),
             "default_cssid": r.shown(lambda n: f"css {n:#04x}"),
         },
     ),
@@ -132,34 +136,64 @@ _S390 = (
             item, f"in use, type {r.value_of(item, 'type')}" if r.value_of(item, "in_use") else "free"
         ),
     ),
-    Struct("ipl", {"compat_start_addr": r.address, "compat_bios_start_addr": r.address,
-                   "iplb_valid": r.yes_no("the IPL block is valid", "no IPL block"),
-                   "devno": r.shown(lambda n: f"{n:04x}")}),
-    Struct("qemu-s390-flic", {"simm": r.say("single-interruption-mode ISCs"), "nimm": r.say("no-interruption-mode ISCs")}),
-    Struct("qemu-s390-flic-full", {"pending": r.yes_no("floating interrupts pending", "nothing pending"),
-                                   **{f"io[{i}]": r.say(f"I/O interrupts of ISC {i}") for i in range(8)}}),
+    Struct(
+        "ipl",
+        {
+            "compat_start_addr": r.address,
+            "compat_bios_start_addr": r.address,
+            "iplb_valid": r.yes_no("the IPL block is valid", "no IPL block"),
+            "devno": r.shown(lambda n: f"{n:04x}"),
+        },
+    ),
+    Struct(
+        "qemu-s390-flic",
+        {"simm": r.say("single-interruption-mode ISCs"), "nimm": r.say("no-interruption-mode ISCs")},
+    ),
+    Struct(
+        "qemu-s390-flic-full",
+        {
+            "pending": r.yes_no("floating interrupts pending", "nothing pending"),
+            **{f"io[{i}]": r.say(f"I/O interrupts of ISC {i}") for i in range(8)},
+        },
+    ),
     Struct("sclpquiesce", {"event_pending": r.yes_no("a shutdown request waits for the guest")}),
     Struct("vmstate-event-facility", {"receive_mask_pieces[1]": r.say("SCLP events that the guest wants")}),
-)  # fmt: skip
-_XICS = r.bits(
-    *r.one_bits("ASSERTED SENT REJECTED MASKED_PENDING PRESENTED QUEUED")
 )
+_XICS = r.bits(*r.one_bits("ASSERTED SENT REJECTED MASKED_PENDING PRESENTED QUEUED"))
 _PPC = (
     Struct("ics", {"irqs": r.numbered("source {}")}),
     Struct(
         "ics/irq",
-        {"status": _XICS, "flags": r.bits(Bit(0, "LSI"), Bit(1, "MSI")), "priority": r.say_if(0xFF, "masked")},
+        {
+            "status": _XICS,
+            "flags": r.bits(Bit(0, "LSI"), Bit(1, "MSI")),
+            "priority": r.say_if(0xFF, "masked"),
+        },
     ),
     Struct("icp/server", {"xirr": r.label("XIRR", r.bits(Bit(0, "source", 24), Bit(24, "CPPR", 8)))}),
-    Struct("timebase", {"guest_timebase": r.say("value of TB when saved"),
-                        "time_of_the_day_ns": r.shown(_since_epoch)}),
-    Struct("spapr_iommu", {"liobn": r.label("LIOBN", r.shown(lambda n: f"{n:#x}")), "mig_table": r.say("TCE entries"),
-                           "bypass": r.yes_no("bypassed")}),
-    Struct("spapr_iommu_ex", {"bus_offset": r.address, "page_shift": r.shown(lambda n: f"pages of {r.size_text(1 << n)}" if n < 64 else "")}),
+    Struct(
+        "timebase",
+        {"guest_timebase": r.say("value of TB when saved"), "time_of_the_day_ns": r.shown(_since_epoch)},
+    ),
+    Struct(
+        "spapr_iommu",
+        {
+            "liobn": r.label("LIOBN", r.shown(lambda n: f"{n:#x}")),
+            "mig_table": r.say("TCE entries"),
+            "bypass": r.yes_no("bypassed"),
+        },
+    ),
+    Struct(
+        "spapr_iommu_ex",
+        {
+            "bus_offset": r.address,
+            "page_shift": r.shown(lambda n: f"pages of {r.size_text(1 << n)}" if n < 64 else ""),
+        },
+    ),
     Struct("spapr_pci", {"buid": r.label("BUID", r.shown(lambda n: f"{n:#x}"))}),
     Struct("spapr/rtc", {"ns_offset": r.both(r.say("guest clock minus host clock"), r.nanoseconds)}),
     Struct("spapr_dtb", {"fdt_blob": r.say("flattened device tree"), "fdt_size": r.byte_count}),
     Struct("spapr_vio", {"reg": r.say("unit address"), "crq.qladdr": r.address}),
     Struct("spapr-xive/eas", {"w": r.bits(Bit(63, "valid"), Bit(32, "masked"), Bit(0, "data", 31))}),
-)  # fmt: skip
+)
 STRUCTS = (*_RISCV, *_S390, *_PPC)

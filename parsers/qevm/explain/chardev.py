@@ -69,7 +69,9 @@ _REGISTERS = Struct(
     requires=("divider",),
     after=_serial,
 )
-_PL011_FLAGS = r.bits(Bit(0, "CTS"), Bit(3, "BUSY"), Bit(4, "RXFE"), Bit(5, "TXFF"), Bit(6, "RXFF"), Bit(7, "TXFE"))
+_PL011_FLAGS = r.bits(
+    Bit(0, "CTS"), Bit(3, "BUSY"), Bit(4, "RXFE"), Bit(5, "TXFF"), Bit(6, "RXFF"), Bit(7, "TXFE")
+)
 _PL011_INTERRUPTS = r.bits(*r.one_bits("RI CTS DCD DSR RX TX RT FE PE BE OE"))
 _PL011 = Struct(
     "pl011",
@@ -78,16 +80,29 @@ _PL011 = Struct(
         "lcr": r.label(
             "UARTLCR_H",
             r.bits(
-                Bit(0, "break"), Bit(1, "parity"), Bit(2, "even"), Bit(3, "2-stop"), Bit(4, "FIFO"),
-                Bit(5, "", 2, {0: "5 bits", 1: "6 bits", 2: "7 bits", 3: "8 bits"}), Bit(7, "stick"),
+                Bit(0, "break"),
+                Bit(1, "parity"),
+                Bit(2, "even"),
+                Bit(3, "2-stop"),
+                Bit(4, "FIFO"),
+                Bit(5, "", 2, {0: "5 bits", 1: "6 bits", 2: "7 bits", 3: "8 bits"}),
+                Bit(7, "stick"),
             ),
         ),
         "rsr": r.label("UARTRSR", r.bits(*r.one_bits("FE PE BE OE"))),
         "cr": r.label(
             "UARTCR",
             r.bits(
-                Bit(0, "UARTEN"), Bit(1, "SIREN"), Bit(2, "SIRLP"), Bit(7, "LBE"), Bit(8, "TXE"),
-                Bit(9, "RXE"), Bit(10, "DTR"), Bit(11, "RTS"), Bit(14, "RTSEn"), Bit(15, "CTSEn"),
+                Bit(0, "UARTEN"),
+                Bit(1, "SIREN"),
+                Bit(2, "SIRLP"),
+                Bit(7, "LBE"),
+                Bit(8, "TXE"),
+                Bit(9, "RXE"),
+                Bit(10, "DTR"),
+                Bit(11, "RTS"),
+                Bit(14, "RTSEn"),
+                Bit(15, "CTSEn"),
             ),
         ),
         "dmacr": r.label("UARTDMACR"),
@@ -100,14 +115,13 @@ _PL011 = Struct(
         "ifl": r.label("UARTIFLS"),
         "read_count": r.say("bytes in the receive FIFO"),
     },
-)  # fmt: skip
+)
 STRUCTS = (
     _REGISTERS,
     Struct("serial", requires=("state",), after=_outer),
     Struct("serial-isa", after=_outer),
     Struct("pci-serial", after=_outer),
     Struct("serial/thr_ipending", {"thr_ipending": r.yes_no("transmit interrupt pending")}),
-    Struct("serial/fifo_timeout_timer", {}),
     Struct("serial/timeout_ipending", {"timeout_ipending": r.yes_no("timeout interrupt pending")}),
     Struct("serial/poll", {"poll_msl": r.say("modem status polling; -1 = off")}),
     _PL011,
@@ -115,7 +129,9 @@ STRUCTS = (
         "parallel_isa",
         {
             "state.dataw": r.label("data written", r.shown(_character)),
-            "state.status": r.bits(Bit(3, "ERROR#"), Bit(4, "SELECT"), Bit(5, "PAPER-OUT"), Bit(6, "ACK#"), Bit(7, "BUSY#")),
+            "state.status": r.bits(
+                Bit(3, "ERROR#"), Bit(4, "SELECT"), Bit(5, "PAPER-OUT"), Bit(6, "ACK#"), Bit(7, "BUSY#")
+            ),
             "state.control": r.bits(*r.one_bits("STROBE AUTO-LF INIT# SELECT-IN IRQ-enable BIDIR")),
         },
     ),
@@ -123,9 +139,11 @@ STRUCTS = (
         "cmsdk-apb-uart",
         {
             "state": r.bits(*r.one_bits("TXFULL RXFULL TXOVERRUN RXOVERRUN")),
-            "ctrl": r.bits(*r.one_bits("TX RX TX-interrupt RX-interrupt TX-overrun-ie RX-overrun-ie high-speed-test")),
+            "ctrl": r.bits(
+                *r.one_bits("TX RX TX-interrupt RX-interrupt TX-overrun-ie RX-overrun-ie high-speed-test")
+            ),
             "bauddiv": r.say("divides the clock for the baud rate"),
         },
     ),
     Struct("spapr_vty", {"buf": r.say("receive buffer"), "in": r.say("written"), "out": r.say("read")}),
-)  # fmt: skip
+)

@@ -18,8 +18,10 @@ _CONDITIONS = (Bit(31, "N"), Bit(30, "Z"), Bit(29, "C"), Bit(28, "V"))
 _PSTATE = r.bits(
     *_CONDITIONS,
     Bit(2, "", 2, {i: f"EL{i}" for i in range(4)}), Bit(0, "SP", 1, {0: "SP_EL0", 1: "SP_ELx"}),
-    Bit(4, "AArch32"), Bit(6, "F"), Bit(7, "I"), Bit(8, "A"), Bit(9, "D"), Bit(10, "BTYPE", 2), Bit(12, "SSBS"),
-    Bit(13, "ALLINT"), Bit(20, "IL"), Bit(21, "SS"), Bit(22, "PAN"), Bit(23, "UAO"), Bit(24, "DIT"), Bit(25, "TCO"),
+    Bit(4, "AArch32"), Bit(6, "F"), Bit(7, "I"), Bit(8, "A"), Bit(9, "D"), Bit(10, "BTYPE", 2),
+    Bit(12, "SSBS"),
+    Bit(13, "ALLINT"), Bit(20, "IL"), Bit(21, "SS"), Bit(22, "PAN"), Bit(23, "UAO"), Bit(24, "DIT"),
+    Bit(25, "TCO"),
 )  # fmt: skip
 _CPSR = r.bits(
     *_CONDITIONS, Bit(27, "Q"), Bit(0, "", 5, _MODES), Bit(5, "T"), Bit(6, "F"), Bit(7, "I"), Bit(8, "A"),
@@ -37,7 +39,8 @@ _SCTLR = r.bits(
 _BANKS = ("USR/SYS", "SVC", "ABT", "UND", "IRQ", "FIQ", "HYP", "MON")
 _EXCEPTION_CLASSES = {
     0x00: "unknown", 0x01: "WFI/WFE", 0x07: "FP/SIMD access", 0x0E: "illegal state", 0x11: "SVC (AArch32)",
-    0x12: "HVC (AArch32)", 0x13: "SMC (AArch32)", 0x15: "SVC", 0x16: "HVC", 0x17: "SMC", 0x18: "system register",
+    0x12: "HVC (AArch32)", 0x13: "SMC (AArch32)", 0x15: "SVC", 0x16: "HVC", 0x17: "SMC",
+    0x18: "system register",
     0x20: "instruction abort from below", 0x21: "instruction abort", 0x22: "PC alignment",
     0x24: "data abort from below", 0x25: "data abort", 0x26: "SP alignment", 0x2F: "SError",
     0x30: "breakpoint from below", 0x31: "breakpoint", 0x3C: "BRK",
@@ -111,8 +114,9 @@ def _system_registers(item: Field) -> list[Field]:
     def line(i: int) -> Field:
         value, index = found[i], r.unsigned(keys[i])
         entry = Field(
-            register_name(index) if index is not None else f"register {i}", value.offset, value.size, value.type,
-            value.value, "" if index is None else f"id {index:016x}", role=value.role, inferred=True,
+            register_name(index) if index is not None else f"register {i}", value.offset, value.size,
+            value.type,
+            value.value, "" if index is None else f"id {index:016x}", role=value.role,
         )  # fmt: skip
         _explain_register(entry)
         return entry
@@ -164,7 +168,8 @@ def _vector_register(number: int) -> Rule:
 _FPSCR = r.bits(
     *_CONDITIONS, Bit(27, "QC"), Bit(26, "AHP"), Bit(25, "DN"), Bit(24, "FZ"),
     Bit(22, "rounding", 2, {0: "", 1: "up", 2: "down", 3: "zero"}), Bit(19, "FZ16"), Bit(16, "LEN", 3),
-    Bit(15, "IDE"), Bit(12, "IXE"), Bit(11, "UFE"), Bit(10, "OFE"), Bit(9, "DZE"), Bit(8, "IOE"), Bit(7, "IDC"),
+    Bit(15, "IDE"), Bit(12, "IXE"), Bit(11, "UFE"), Bit(10, "OFE"), Bit(9, "DZE"), Bit(8, "IOE"),
+    Bit(7, "IDC"),
     Bit(4, "IXC"), Bit(3, "UFC"), Bit(2, "OFC"), Bit(1, "DZC"), Bit(0, "IOC"),
 )  # fmt: skip
 _VFP: dict[str, Rule] = {f"env.vfp.zregs[{i}].d": _vector_register(i) for i in range(32)}
@@ -174,7 +179,9 @@ _VFP |= {
     "env.vfp.xregs[0]": r.label("FPSID"),
     "env.vfp.xregs": r.names(
         *(
-            {3: "MVFR2", 4: "MVFR1", 5: "MVFR0", 6: "FPEXC", 7: "FPINST", 8: "FPINST2"}.get(i, f"vfp.xregs[{i + 2}]")
+            {3: "MVFR2", 4: "MVFR1", 5: "MVFR0", 6: "FPEXC", 7: "FPINST", 8: "FPINST2"}.get(
+                i, f"vfp.xregs[{i + 2}]"
+            )
             for i in range(14)
         )
     ),
@@ -183,7 +190,9 @@ _CPU = Struct(
     "cpu",
     {
         "env.regs": r.label(
-            "AArch32 registers", r.names(*(f"R{i}" for i in range(13)), "SP", "LR", "PC"), r.say("R13 SP, R14 LR, R15 PC")
+            "AArch32 registers",
+            r.names(*(f"R{i}" for i in range(13)), "SP", "LR", "PC"),
+            r.say("R13 SP, R14 LR, R15 PC"),
         ),
         "env.xregs": r.label("AArch64 registers", r.names(*(f"X{i}" for i in range(31)), "SP")),
         "env.pc": r.label("PC", r.address),
@@ -198,19 +207,24 @@ _CPU = Struct(
         "env.sp_el": r.names(*(f"SP_EL{i}" for i in range(4)), rule=r.address),
         "cpreg_vmstate_array_len": r.say("system registers in the two arrays"),
         "cpreg_vmstate_indexes": r.each(_system_index),
-        "env.exclusive_addr": r.both(r.address, r.shown(lambda n: "monitor open" if n == (1 << 64) - 1 else "monitored")),
+        "env.exclusive_addr": r.both(
+            r.address, r.shown(lambda n: "monitor open" if n == (1 << 64) - 1 else "monitored")
+        ),
         "env.exception.syndrome": r.say("ESR of the exception in delivery"),
         "env.exception.vaddress": r.address,
         "power_state": r.words({0: "on", 1: "off (PSCI)", 2: "being turned on (PSCI)"}),
     },
     requires=("cpreg_vmstate_array_len",),
     after=_summary,
-)  # fmt: skip
+)
 _CONTROL = r.bits(Bit(0, "nPRIV"), Bit(1, "SPSEL"), Bit(2, "FPCA"), Bit(3, "SFPA"))
 STRUCTS = (
     _CPU,
     Struct("cpu/vfp", _VFP),
-    Struct("cpu/irq-line-state", {"env.irq_line_state": r.bits(Bit(1, "IRQ"), Bit(6, "FIQ"), empty="no line raised")}),
+    Struct(
+        "cpu/irq-line-state",
+        {"env.irq_line_state": r.bits(Bit(1, "IRQ"), Bit(6, "FIQ"), empty="no line raised")},
+    ),
     Struct(
         "cpu/m",
         {
@@ -229,11 +243,26 @@ STRUCTS = (
     ),
     Struct(
         "cpu/m/faultmask-primask",
-        {"env.v7m.faultmask[M_REG_NS]": r.label("FAULTMASK"), "env.v7m.primask[M_REG_NS]": r.label("PRIMASK")},
+        {
+            "env.v7m.faultmask[M_REG_NS]": r.label("FAULTMASK"),
+            "env.v7m.primask[M_REG_NS]": r.label("PRIMASK"),
+        },
     ),
-    Struct("cpu/m/other-sp", {"env.v7m.other_sp": r.label("other SP", r.address, r.say("the stack not in use, MSP or PSP"))}),
-    Struct("cpu/m/scr", {"env.v7m.scr[M_REG_NS]": r.label("SCR", r.bits(Bit(1, "SLEEPONEXIT"), Bit(2, "SLEEPDEEP"), Bit(4, "SEVONPEND")))}),
+    Struct(
+        "cpu/m/other-sp",
+        {"env.v7m.other_sp": r.label("other SP", r.address, r.say("the stack not in use, MSP or PSP"))},
+    ),
+    Struct(
+        "cpu/m/scr",
+        {
+            "env.v7m.scr[M_REG_NS]": r.label(
+                "SCR", r.bits(Bit(1, "SLEEPONEXIT"), Bit(2, "SLEEPDEEP"), Bit(4, "SEVONPEND"))
+            )
+        },
+    ),
     Struct("cpu/thumb2ee", {"env.teecr": r.label("TEECR"), "env.teehbr": r.label("TEEHBR")}),
-    Struct("cpu/sve", {"env.vfp.zregs": r.numbered("Z{} above 128 bits"), "env.vfp.pregs": r.numbered("P{}")}),
+    Struct(
+        "cpu/sve", {"env.vfp.zregs": r.numbered("Z{} above 128 bits"), "env.vfp.pregs": r.numbered("P{}")}
+    ),
     Struct("cpu/serror", {"env.serror.pending": r.yes_no("SError pending")}),
-)  # fmt: skip
+)

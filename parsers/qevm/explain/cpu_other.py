@@ -12,7 +12,8 @@ _MIPS = (
     *(f"s{i}" for i in range(8)), "t8", "t9", "k0", "k1", "gp", "sp", "s8", "ra",
 )  # fmt: skip
 _MIPS_STATUS = r.bits(
-    Bit(0, "IE"), Bit(1, "EXL"), Bit(2, "ERL"), Bit(3, "", 2, {0: "", 1: "supervisor", 2: "user"}), Bit(5, "UX"),
+    Bit(0, "IE"), Bit(1, "EXL"), Bit(2, "ERL"), Bit(3, "", 2, {0: "", 1: "supervisor", 2: "user"}),
+    Bit(5, "UX"),
     Bit(6, "SX"), Bit(7, "KX"), Bit(8, "IM", 8), Bit(19, "NMI"), Bit(20, "SR"), Bit(21, "TS"), Bit(22, "BEV"),
     Bit(23, "PX"), Bit(24, "MX"), Bit(25, "RE"), Bit(26, "FR"), Bit(27, "RP"), Bit(28, "CU0"), Bit(29, "CU1"),
     Bit(30, "CU2"), Bit(31, "CU3"),
@@ -24,7 +25,8 @@ _MIPS_CAUSES = {
     23: "watch", 24: "machine check",
 }  # fmt: skip
 _MIPS_CAUSE = r.bits(
-    Bit(2, "exception", 5, {**_MIPS_CAUSES, 0: ""}), Bit(8, "IP", 8), Bit(22, "WP"), Bit(23, "IV"), Bit(26, "PCI"),
+    Bit(2, "exception", 5, {**_MIPS_CAUSES, 0: ""}), Bit(8, "IP", 8), Bit(22, "WP"), Bit(23, "IV"),
+    Bit(26, "PCI"),
     Bit(27, "DC"), Bit(28, "CE", 2), Bit(30, "TI"), Bit(31, "BD"),
 )  # fmt: skip
 _CP0 = (
@@ -37,7 +39,8 @@ _ALPHA = (
     "t8", "t9", "t10", "t11", "ra", "t12", "at", "gp", "sp",
 )  # fmt: skip
 _PSR = r.bits(
-    Bit(0, "CWP", 5), Bit(5, "ET", text="traps enabled"), Bit(6, "PS"), Bit(7, "S", text="supervisor"), Bit(8, "PIL", 4),
+    Bit(0, "CWP", 5), Bit(5, "ET", text="traps enabled"), Bit(6, "PS"), Bit(7, "S", text="supervisor"),
+    Bit(8, "PIL", 4),
     Bit(12, "EF"), Bit(13, "EC"), Bit(20, "C"), Bit(21, "V"), Bit(22, "Z"), Bit(23, "N"),
     Bit(24, "version", 4, quiet=True), Bit(28, "implementation", 4, quiet=True),
 )  # fmt: skip
@@ -87,9 +90,7 @@ def _sparc(item: Field, _: ExplainContext) -> None:
     current = []
     for i, name in enumerate(names):
         source = array.children[(start + i) % (16 * windows)]
-        current.append(
-            Field(name, source.offset, source.size, source.type, source.value, inferred=True, role=source.role)
-        )
+        current.append(Field(name, source.offset, source.size, source.type, source.value, role=source.role))
     r.add_derived(item, r.derived("current window", array, f"window {status & 31}", children=current))
 
 
@@ -132,11 +133,24 @@ STRUCTS = (
             "env.npc": r.label("npc", r.address),
             "env.y": r.label("y"),
             "psr": _bytes_as(_PSR),
-            "fsr": _bytes_as(r.bits(Bit(0, "cexc", 5), Bit(5, "aexc", 5), Bit(10, "fcc", 2), Bit(14, "ftt", 3),
-                                    Bit(17, "version", 3, quiet=True), Bit(22, "NS"), Bit(23, "TEM", 5), Bit(30, "RD", 2))),
+            "fsr": _bytes_as(
+                r.bits(
+                    Bit(0, "cexc", 5),
+                    Bit(5, "aexc", 5),
+                    Bit(10, "fcc", 2),
+                    Bit(14, "ftt", 3),
+                    Bit(17, "version", 3, quiet=True),
+                    Bit(22, "NS"),
+                    Bit(23, "TEM", 5),
+                    Bit(30, "RD", 2),
+                )
+            ),
             "env.tbr": r.label("tbr", r.say("trap base")),
             "env.wim": r.label("wim", r.say("windows that trap")),
-            "env.mmuregs": r.label("MMU registers", r.names("control", "context table", "context", "fault status", "fault address")),
+            "env.mmuregs": r.label(
+                "MMU registers",
+                r.names("control", "context table", "context", "fault status", "fault address"),
+            ),
         },
         requires=("env.npc",),
         after=_sparc,
@@ -155,7 +169,9 @@ STRUCTS = (
     Struct(
         "env",
         {
-            "shadow_gpr": r.label("general registers", r.names(*(f"r{i}" for i in range(32))), r.say("16 sets of 32")),
+            "shadow_gpr": r.label(
+                "general registers", r.names(*(f"r{i}" for i in range(32))), r.say("16 sets of 32")
+            ),
             "pc": r.address,
             "ppc": r.both(r.address, r.say("previous PC")),
             "sr": _bytes_as(r.bits(*r.one_bits("SM TEE IEE DCE ICE DME IME LEE CE F CY OV OVE DSX EPH FO"))),
@@ -179,8 +195,10 @@ STRUCTS = (
             "env.dregs": r.label("data registers", r.numbered("D{}")),
             "env.aregs": r.label("address registers", r.numbered("A{}")),
             "env.pc": r.label("PC", r.address),
-            "env.sr": r.label("SR", r.bits(Bit(8, "IPL", 3), Bit(12, "M"), Bit(13, "S"), Bit(14, "T0"), Bit(15, "T1"))),
+            "env.sr": r.label(
+                "SR", r.bits(Bit(8, "IPL", 3), Bit(12, "M"), Bit(13, "S"), Bit(14, "T0"), Bit(15, "T1"))
+            ),
         },
         requires=("env.dregs",),
     ),
-)  # fmt: skip
+)

@@ -51,7 +51,8 @@ _LPCR = (
 )  # fmt: skip
 _XER = (Bit(31, "SO"), Bit(30, "OV"), Bit(29, "CA"), Bit(19, "OV32"), Bit(18, "CA32"), Bit(0, "count", 7))
 _PVR = {
-    0x0008: "7xx (G3)", 0x000C: "7400 (G4)", 0x0039: "970", 0x003C: "970FX", 0x0044: "970MP", 0x003F: "POWER7",
+    0x0008: "7xx (G3)", 0x000C: "7400 (G4)", 0x0039: "970", 0x003C: "970FX", 0x0044: "970MP",
+    0x003F: "POWER7",
     0x004A: "POWER7+", 0x004B: "POWER8E", 0x004C: "POWER8NVL", 0x004D: "POWER8", 0x004E: "POWER9",
     0x0080: "POWER10", 0x0082: "POWER11", 0x0003: "603", 0x0004: "604", 0x8000: "7441/7450", 0x8001: "7455",
     0x8002: "7447/7457", 0x0009: "604E",
@@ -129,12 +130,18 @@ def _named(array: Field | None) -> list[Field]:
     children = array.children
     known = [number for number in sorted(SPR) if number < len(children)]
     live = [children[n] for n in known if children[n].value or n in (1, 8, 9)]
-    return [r.derived("special purpose registers in use", array, r.plural(len(live), "register"), children=live)]
+    return [
+        r.derived("special purpose registers in use", array, r.plural(len(live), "register"), children=live)
+    ]
 
 
 def _float(item: Field, _: ExplainContext) -> None:
     """An FPR: the 64 bits of an IEEE double (type fpr); VSR low halves alike."""
-    data = item.value.to_bytes(8, "big") if isinstance(item.value, int) and 0 <= item.value < 1 << 64 else item.value
+    data = (
+        item.value.to_bytes(8, "big")
+        if isinstance(item.value, int) and 0 <= item.value < 1 << 64
+        else item.value
+    )
     if isinstance(data, bytes) and len(data) == 8:
         value = struct.unpack(">d", data)[0]
         r.add_meaning(item, f"{value!r}")
@@ -162,7 +169,8 @@ _ACCESS: dict[str, Rule] = {
     "env.spr": r.label("SPR", _special),
     "env.msr": r.label("MSR", r.bits(*_MSR)),
     "env.reserve_addr": r.both(
-        r.address, r.shown(lambda n: "no reservation" if n in ((1 << 64) - 1, (1 << 32) - 1) else "reserved line")
+        r.address,
+        r.shown(lambda n: "no reservation" if n in ((1 << 64) - 1, (1 << 32) - 1) else "reserved line"),
     ),
     "env.xer": r.label("XER", r.bits(*_XER)),
 }
@@ -185,4 +193,4 @@ STRUCTS = (
     Struct("cpu/sr", {"env.sr": r.label("segment registers", r.numbered("SR{}"))}),
     Struct("cpu/bhrb", {"env.bhrb": r.label("branch history", r.numbered("entry {}", rule=r.address))}),
     Struct("cpu/tm", after=lambda item, _: r.add_meaning(item, "a transaction is in progress")),
-)  # fmt: skip
+)

@@ -57,12 +57,23 @@ def _cause(item: Field, _: ExplainContext) -> None:
         r.add_meaning(item, _EXCEPTIONS.get(value, f"code {value}"))
 
 
-def translation(value: int) -> str:
-    """satp in words: mode, address space, page table."""
+def translation(value: int, size: int = 8) -> str:
+    """satp in words: mode, address space, page table.  ``size`` is 4 on RV32, else 8 bytes."""
+    if size == 4:
+        if not value >> 31:
+            return "Bare: no translation"
+        return f"Sv32, ASID {value >> 22 & 0x1FF}, root {(value & (1 << 22) - 1) << 12:#x}"
     mode = value >> 60
     if not mode:
-        return "Bare: no translation" if not value >> 31 else "Sv32 on RV32"
-    return f"{_MODES.get(mode, f'mode {mode}')}, ASID {value >> 44 & 0xFFFF}, root {(value & (1 << 44) - 1) << 12:#x}"
+        return "Bare: no translation"
+    root = (value & (1 << 44) - 1) << 12
+    return f"{_MODES.get(mode, f'mode {mode}')}, ASID {value >> 44 & 0xFFFF}, root {root:#x}"
+
+
+def _translation(item: Field, _: ExplainContext) -> None:
+    value = r.unsigned(item)
+    if value is not None:
+        r.add_meaning(item, translation(value, item.size))
 
 
 def _letters(value: int) -> str:
@@ -83,7 +94,7 @@ def _summary(item: Field, _: ExplainContext) -> None:
     width = _WIDTHS.get(r.value_of(item, "env.misa_mxl") or 0, "")
     parts = [width, f"{_PRIVILEGE.get(privilege, 'bad')} mode", f"PC {pc:#x}"]
     if satp is not None:
-        parts.append(translation(r.unsigned(satp) or 0))
+        parts.append(translation(r.unsigned(satp) or 0, satp.size))
     text = ", ".join(part for part in parts if part)
     r.add_derived(item, r.derived("mode", where, text))
     r.add_meaning(item, text)
@@ -91,25 +102,45 @@ def _summary(item: Field, _: ExplainContext) -> None:
 
 _CSR: dict[str, Rule] = {
     "mstatus": _STATUS, "mip": _INTERRUPTS, "mie": _INTERRUPTS, "mideleg": _INTERRUPTS, "sie": _INTERRUPTS,
-    "mvien": _INTERRUPTS, "mvip": _INTERRUPTS, "miclaim": _INTERRUPTS, "satp": r.shown(translation),
+    "mvien": _INTERRUPTS, "mvip": _INTERRUPTS, "miclaim": _INTERRUPTS, "satp": _translation,
     "stval": r.address, "mtval": r.address, "sepc": r.address, "mepc": r.address, "stvec": _trap_vector,
     "mtvec": _trap_vector, "scause": _cause, "mcause": _cause, "resetvec": r.address,
     "mhartid": r.say("hart number"), "sscratch": r.address, "mscratch": r.address,
     "medeleg": r.say("exceptions delegated to S mode"), "stimecmp": r.say("Sstc timer compare"),
-    "scounteren": r.say("counters that U mode may read"), "mcounteren": r.say("counters that S mode may read"),
+    "scounteren": r.say("counters that U mode may read"),
+    "mcounteren": r.say("counters that S mode may read"),
 }  # fmt: skip
 _HYPERVISOR: dict[str, Rule] = {
-    "vsatp": r.shown(translation), "hgatp": r.address, "vsstatus": _STATUS, "mstatus_hs": _STATUS,
-    "vscause": _cause, "scause_hs": _cause, "vstvec": _trap_vector, "stvec_hs": _trap_vector,
-    "vsepc": r.address, "vstval": r.address, "satp_hs": r.shown(translation), "hideleg": _INTERRUPTS,
-    "hstatus": r.bits(Bit(5, "VSBE"), Bit(6, "GVA"), Bit(7, "SPV"), Bit(8, "SPVP"), Bit(9, "HU"), Bit(20, "VTVM"),
-                      Bit(21, "VTW"), Bit(22, "VTSR"), Bit(32, "VSXL", 2, {0: "", 1: "32", 2: "64"})),
-}  # fmt: skip
+    "vsatp": _translation,
+    "hgatp": r.address,
+    "vsstatus": _STATUS,
+    "mstatus_hs": _STATUS,
+    "vscause": _cause,
+    "scause_hs": _cause,
+    "vstvec": _trap_vector,
+    "stvec_hs": _trap_vector,
+    "vsepc": r.address,
+    "vstval": r.address,
+    "satp_hs": _translation,
+    "hideleg": _INTERRUPTS,
+    "hstatus": r.bits(
+        Bit(5, "VSBE"),
+        Bit(6, "GVA"),
+        Bit(7, "SPV"),
+        Bit(8, "SPVP"),
+        Bit(9, "HU"),
+        Bit(20, "VTVM"),
+        Bit(21, "VTW"),
+        Bit(22, "VTSR"),
+        Bit(32, "VSXL", 2, {0: "", 1: "32", 2: "64"}),
+    ),
+}
 
 
 _PLAIN = (
     "hedeleg", "hcounteren", "htval", "htinst", "hgeie", "hgeip", "htimedelta", "vstimecmp", "hvictl",
-    "vsscratch", "vsiselect", "mtval2", "mtinst", "sscratch_hs", "sepc_hs", "stval_hs", "hvien", "hvip", "vsie",
+    "vsscratch", "vsiselect", "mtval2", "mtinst", "sscratch_hs", "sepc_hs", "stval_hs", "hvien", "hvip",
+    "vsie",
 )  # fmt: skip
 
 
@@ -141,7 +172,9 @@ STRUCTS = (
             "env.misa_mxl": r.words(_WIDTHS),
             "env.misa_ext": r.shown(_letters),
             "env.misa_ext_mask": r.shown(_letters),
-            "env.load_res": r.both(r.address, r.shown(lambda n: "no reservation" if n == (1 << 64) - 1 else "")),
+            "env.load_res": r.both(
+                r.address, r.shown(lambda n: "no reservation" if n == (1 << 64) - 1 else "")
+            ),
             "env.badaddr": r.address,
         },
         requires=("env.misa_ext",),
@@ -151,5 +184,8 @@ STRUCTS = (
     Struct("cpu/envcfg", {f"env.{name}": r.label(name) for name in ("menvcfg", "senvcfg", "henvcfg")}),
     Struct("cpu/pmp", {"env.pmp_state.pmp": r.label("PMP", r.numbered("entry {}"))}),
     Struct("cpu/pmp/entry", {"addr_reg": r.say("address >> 2")}, after=_pmp_entry),
-    Struct("cpu/vector", {"env.vl": r.label("vl"), "env.vtype": r.label("vtype"), "env.vstart": r.label("vstart")}),
-)  # fmt: skip
+    Struct(
+        "cpu/vector",
+        {"env.vl": r.label("vl"), "env.vtype": r.label("vtype"), "env.vstart": r.label("vstart")},
+    ),
+)

@@ -81,14 +81,23 @@ def _halves(half: int) -> dict[str, Rule]:
     return {f"env.vregs[{i}][{half}]": r.label(f"V{i} {word} half") for i in range(32)}
 
 
-_FPR: dict[str, Rule] = {f"env.vregs[{i}][0]": r.label(f"F{i}", _float, r.say(f"high half of V{i}")) for i in range(16)}
+_FPR: dict[str, Rule] = {
+    f"env.vregs[{i}][0]": r.label(f"F{i}", _float, r.say(f"high half of V{i}")) for i in range(16)
+}
 STRUCTS = (
     Struct(
         "cpu",
         {
-            "env.regs": r.label("general registers", r.names(*(f"R{i}" for i in range(16)), rules={
-                "R14": r.say("return address"), "R15": r.say("stack pointer")})),
-            "env.psw.mask": r.label("PSW mask", r.bits(*PSW), r.say("TCG does not save the current condition code")),
+            "env.regs": r.label(
+                "general registers",
+                r.names(
+                    *(f"R{i}" for i in range(16)),
+                    rules={"R14": r.say("return address"), "R15": r.say("stack pointer")},
+                ),
+            ),
+            "env.psw.mask": r.label(
+                "PSW mask", r.bits(*PSW), r.say("TCG does not save the current condition code")
+            ),
             "env.psw.addr": r.label("PSW address", r.address),
             "env.psa": r.label("prefix", r.address),
             "env.todpr": r.label("TOD programmable register"),
@@ -97,8 +106,13 @@ STRUCTS = (
             "env.gbea": r.label("breaking event address", r.address),
             "env.pp": r.label("program parameter"),
             "env.aregs": r.label("access registers", r.numbered("A{}")),
-            "env.cregs": r.label("control registers", r.names(*(f"CR{i}" for i in range(16)), rules={
-                f"CR{number}": r.say(text) for number, text in _CONTROL.items()})),
+            "env.cregs": r.label(
+                "control registers",
+                r.names(
+                    *(f"CR{i}" for i in range(16)),
+                    rules={f"CR{number}": r.say(text) for number, text in _CONTROL.items()},
+                ),
+            ),
             "env.cpu_state": r.words(_STATES),
             "irqstate": r.say("interrupts pending in KVM; empty under TCG"),
         },
@@ -108,4 +122,4 @@ STRUCTS = (
     Struct("cpu/fpu", {**_FPR, "env.fpc": r.label("FPC")}, requires=("env.fpc",)),
     Struct("cpu/vregs", {**_halves(0), **_halves(1)}),
     Struct("cpu/etoken", {"env.etoken": r.label("etoken")}),
-)  # fmt: skip
+)

@@ -154,9 +154,9 @@ def _summary(item: Field, context: ExplainContext) -> None:
             parts.append(f"CS:IP {selector:04x}:{ip:x}" + (f" = {base + ip:#x} linear" if base else ""))
     where = item.child("env.hflags")
     if where is not None:
-        r.add_derived(
-            item, r.derived("mode", where, ", ".join(parts)), *_ymm(item), *_stack(item)
-        )
+        groups = (*_ymm(item), *_stack(item))
+        r.add_derived(item, r.derived("mode", where, ", ".join(parts)))
+        r.append_derived(item, *groups)
     r.add_meaning(item, ", ".join(parts))
 
 
@@ -209,7 +209,8 @@ _CPU = Struct(
         "env.fpuc": r.label("FCW", r.bits(*x.FPU_CONTROL)),
         "env.fpus_vmstate": r.label("FSW", r.bits(*x.FPU_STATUS)),
         "env.fptag_vmstate": r.label(
-            "FTW", r.shown(lambda n: f"in use: R{r.listed(r.bit_numbers([n], 8))}" if n else "all registers empty")
+            "FTW",
+            r.shown(lambda n: f"in use: R{r.listed(r.bit_numbers([n], 8))}" if n else "all registers empty"),
         ),
         "env.fpregs_format_vmstate": r.say_if(0, "80-bit format"),
         "env.fpregs": r.label("x87 registers", r.numbered("FPR{}", rule=_fpu_register)),
@@ -226,7 +227,9 @@ _CPU = Struct(
         "env.a20_mask": r.label("A20 mask", r.shown(lambda n: "A20 on" if n >> 20 & 1 else "A20 off")),
         "env.mxcsr": r.label("MXCSR", r.bits(*x.MXCSR)),
         "env.xmm_regs[0]": r.label("XMM", r.say("low 128 bits"), r.numbered("XMM{}", rule=_xmm)),
-        "env.xmm_regs[1]": r.label("YMM high", r.say("high 128 bits"), r.numbered("YMM{} high", rule=_ymm_high)),
+        "env.xmm_regs[1]": r.label(
+            "YMM high", r.say("high 128 bits"), r.numbered("YMM{} high", rule=_ymm_high)
+        ),
         "env.efer": x86_msrs.msr("EFER", 0xC0000080, r.bits(*x.EFER)),
         "env.smbase": r.label("SMBASE", r.address, r.say_if(0x30000, "reset value")),
         "env.xcr0": r.label("XCR0", r.bits(*x.XCR0)),
@@ -244,7 +247,7 @@ _CPU = Struct(
     },
     requires=("env.eip",),
     after=_summary,
-)  # fmt: skip
+)
 _SEGMENT = Struct(
     "segment",
     {

@@ -53,7 +53,9 @@ def _vbe_mode(item: Field, _: ExplainContext) -> None:
         r.add_meaning(item, f"VBE {values[1]}×{values[2]}, {values[3]} bits a pixel")
         return
     misc, control = item.child("gr"), item.child("cr")
-    graphics = misc is not None and isinstance(misc.value, bytes) and len(misc.value) > 6 and misc.value[6] & 1
+    graphics = (
+        misc is not None and isinstance(misc.value, bytes) and len(misc.value) > 6 and misc.value[6] & 1
+    )
     if control is not None:
         r.add_meaning(item, "VGA graphics mode" if graphics else "VGA text mode")
 
@@ -79,7 +81,10 @@ def _registers(prefix: str) -> dict[str, Rule]:
 STRUCTS = (
     Struct(
         "vga",
-        {**_registers(""), "vbe_regs": r.label("VBE registers", r.names(*_VBE, rules={"ENABLE": _VBE_ENABLE}))},
+        {
+            **_registers(""),
+            "vbe_regs": r.label("VBE registers", r.names(*_VBE, rules={"ENABLE": _VBE_ENABLE})),
+        },
         requires=("cr",),
         after=_vbe_mode,
     ),

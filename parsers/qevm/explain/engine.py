@@ -87,5 +87,3 @@ def _element(context: ExplainContext) -> Callable[[int, Field], Field]:
         return item
 
     return change
-
-

@@ -160,7 +160,9 @@ _RTL_INTERRUPTS = r.bits(
     *r.one_bits("ROK RER TOK TER RxOverflow PUN FIFO-overflow"), Bit(13, "LenChg"), Bit(14, "timeout"),
     Bit(15, "SERR"),
 )  # fmt: skip
-_PCNET_CSR0 = r.bits(*r.one_bits("INIT STRT STOP TDMD TXON RXON IENA INTR IDON TINT RINT MERR MISS CERR BABL ERR"))
+_PCNET_CSR0 = r.bits(
+    *r.one_bits("INIT STRT STOP TDMD TXON RXON IENA INTR IDON TINT RINT MERR MISS CERR BABL ERR")
+)
 
 STRUCTS = (
     Struct(
@@ -216,7 +218,11 @@ STRUCTS = (
         requires=("csr",),
         after=lambda item, context: _pcnet(item, context),
     ),
-    Struct("ne2000", {"phys": r.label("MAC", r.mac_address), "mult": r.say("multicast filter")}, requires=("phys",)),
+    Struct(
+        "ne2000",
+        {"phys": r.label("MAC", r.mac_address), "mult": r.say("multicast filter")},
+        requires=("phys",),
+    ),
     Struct("i82551", {"conf.macaddr": r.label("MAC", r.mac_address)}),
     Struct("sungem", {"conf.macaddr": r.label("MAC", r.mac_address)}),
     Struct("tulip", {"csr": r.numbered("CSR{}"), "current_rx_desc": r.address, "current_tx_desc": r.address}),
@@ -224,7 +230,7 @@ STRUCTS = (
         "spapr_llan",
         {"buf_list": r.address, "isopen": r.yes_no("opened by the guest", "not opened")},
     ),
-)  # fmt: skip
+)
 
 
 def _pcnet(item: Field, context: ExplainContext) -> None:

@@ -55,7 +55,9 @@ STRUCTS = (
     Struct(
         "PS2 Common State",
         {
-            "write_cmd": r.shown(lambda n: "none" if n == 0xFFFFFFFF else f"waits for the argument of {n:#04x}"),
+            "write_cmd": r.shown(
+                lambda n: "none" if n == 0xFFFFFFFF else f"waits for the argument of {n:#04x}"
+            ),
             "queue.rptr": r.say("next byte the guest reads"),
             "queue.wptr": r.say("next byte to fill"),
             "queue.count": r.say("bytes queued for the guest"),

@@ -32,7 +32,10 @@ def _lvt(timer: bool) -> Rule:
 
 
 _APIC_BASE = r.bits(
-    Bit(8, "BSP"), Bit(10, "x2APIC"), Bit(11, "enabled"), Bit(12, "page", 52, text="address >> 12", quiet=True)
+    Bit(8, "BSP"),
+    Bit(10, "x2APIC"),
+    Bit(11, "enabled"),
+    Bit(12, "page", 52, text="address >> 12", quiet=True),
 )
 _ESR = r.bits(
     Bit(0, "send-checksum"), Bit(1, "receive-checksum"), Bit(2, "send-accept"), Bit(3, "receive-accept"),
@@ -81,9 +84,7 @@ _REDIRECTION = (
 
 
 def _pins(word: str) -> Rule:
-    return r.shown(
-        lambda value: f"{word} {r.listed(r.bit_numbers([value]))}" if value else "none"
-    )
+    return r.shown(lambda value: f"{word} {r.listed(r.bit_numbers([value]))}" if value else "none")
 
 
 def _ioapic(item: Field, _: ExplainContext) -> None:
@@ -95,9 +96,7 @@ def _ioapic(item: Field, _: ExplainContext) -> None:
 
 def _lines(word: str) -> Rule:
     """Eight lines of one controller; bit n is its line n."""
-    return r.shown(
-        lambda value: f"{word} {r.listed(r.bit_numbers([value], 8))}" if value else "none"
-    )
+    return r.shown(lambda value: f"{word} {r.listed(r.bit_numbers([value], 8))}" if value else "none")
 
 
 def _i8259(item: Field, context: ExplainContext) -> None:
@@ -123,7 +122,8 @@ STRUCTS = (
             "arb_id": r.label("arbitration ID"),
             "tpr": r.label("TPR", r.say("task priority")),
             "spurious_vec": r.label(
-                "SVR", r.bits(Bit(0, "vector", 8), Bit(8, "APIC-enabled"), Bit(9, "focus-off"), Bit(12, "EOI-off"))
+                "SVR",
+                r.bits(Bit(0, "vector", 8), Bit(8, "APIC-enabled"), Bit(9, "focus-off"), Bit(12, "EOI-off")),
             ),
             "log_dest": r.label("LDR", r.say("logical destination")),
             "dest_mode": r.label("DFR", r.words({0xF: "flat model", 0: "cluster model"})),
@@ -131,13 +131,20 @@ STRUCTS = (
             "tmr": r.label("TMR", _vectors("level-triggered")),
             "irr": r.label("IRR", _vectors("requested")),
             "lvt": r.label(
-                "LVT", r.names(*(f"LVT {name}" for name in _LVT_NAMES),
-                               rules={f"LVT {name}": _lvt(name == "timer") for name in _LVT_NAMES})
+                "LVT",
+                r.names(
+                    *(f"LVT {name}" for name in _LVT_NAMES),
+                    rules={f"LVT {name}": _lvt(name == "timer") for name in _LVT_NAMES},
+                ),
             ),
             "esr": r.label("ESR", _ESR),
             "icr": r.label(
-                "ICR", r.names("ICR low", "ICR high", rules={
-                    "ICR low": _ICR_LOW, "ICR high": r.bits(Bit(24, "destination", 8))})
+                "ICR",
+                r.names(
+                    "ICR low",
+                    "ICR high",
+                    rules={"ICR low": _ICR_LOW, "ICR high": r.bits(Bit(24, "destination", 8))},
+                ),
             ),
             "divide_conf": r.label("timer divide configuration", r.shown(_divide)),
             "count_shift": r.say("log2 of the divisor"),
@@ -167,9 +174,18 @@ STRUCTS = (
             "imr": r.label("IMR", _lines("masked: line")),
             "isr": r.label("ISR", _lines("in service: line")),
             "priority_add": r.say("line with the highest priority"),
-            "irq_base": r.label("vector base", r.words(
-                {0x08: "as the BIOS sets it", 0x70: "as the BIOS sets it", 0x20: "as Linux and DOS extenders set it",
-                 0x28: "protected-mode slave", 0x30: "as Linux sets the slave"})),
+            "irq_base": r.label(
+                "vector base",
+                r.words(
+                    {
+                        0x08: "as the BIOS sets it",
+                        0x70: "as the BIOS sets it",
+                        0x20: "as Linux and DOS extenders set it",
+                        0x28: "protected-mode slave",
+                        0x30: "as Linux sets the slave",
+                    }
+                ),
+            ),
             "read_reg_select": r.yes_no("reads give ISR", "reads give IRR"),
             "init_state": r.shown(lambda n: "initialised" if n == 0 else f"waits for ICW{n + 1}"),
             "auto_eoi": r.yes_no("automatic EOI"),
@@ -177,4 +193,4 @@ STRUCTS = (
         },
         after=_i8259,
     ),
-)  # fmt: skip
+)

@@ -181,7 +181,9 @@ STRUCTS = (
         {
             "config": r.bits(Bit(0, "enabled"), Bit(1, "legacy-replacement"), empty="stopped"),
             "isr": r.label("interrupt status"),
-            "hpet_counter": r.label("main counter", r.shown(lambda n: f"in ticks of 10 ns: {duration(10 * n)}")),
+            "hpet_counter": r.label(
+                "main counter", r.shown(lambda n: f"in ticks of 10 ns: {duration(10 * n)}")
+            ),
             "timer": r.numbered("timer {}"),
             "num_timers": r.say("timers there are"),
         },

@@ -287,9 +287,7 @@ STRUCTS = (
         "PCIBUS",
         {
             "nirq": r.say("interrupt lines of the bus"),
-            "irq_count": r.both(
-                r.say("how many devices drive each line"), r.numbered("line {}")
-            ),
+            "irq_count": r.both(r.say("how many devices drive each line"), r.numbered("line {}")),
         },
     ),
     Struct(
@@ -298,10 +296,13 @@ STRUCTS = (
             "config_reg": r.label(
                 "CONFIG_ADDRESS (CF8)",
                 r.bits(
-                    Bit(0, "register", 8), Bit(8, "function", 3), Bit(11, "device", 5),
-                    Bit(16, "bus", 8), Bit(31, "enable"),
+                    Bit(0, "register", 8),
+                    Bit(8, "function", 3),
+                    Bit(11, "device", 5),
+                    Bit(16, "bus", 8),
+                    Bit(31, "enable"),
                 ),
             )
         },
     ),
-)  # fmt: skip
+)

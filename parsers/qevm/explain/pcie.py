@@ -125,7 +125,8 @@ def express(w: Window, at: int) -> tuple[str, str, list[Field]]:
     meaning = _PORTS.get(port, f"port type {port}")
     if has_slot:
         meaning += f", slot {w.get(at + 20, 4) >> 19}"
-        meaning += ", card present" if w.get(at + 26, 2) & 0x40 else ", slot empty"
+        # With ACPI hotplug QEMU leaves the bit clear although a card is there: clear says nothing.
+        meaning += ", card present" if w.get(at + 26, 2) & 0x40 else ""
     return "", meaning, fields
 
 
@@ -147,7 +148,7 @@ _LINK_STATUS = (
 
 def _advanced_errors(w: Window, at: int) -> list[Field]:
     uncorrectable, correctable = r.bits(*_UNCORRECTABLE), r.bits(*_CORRECTABLE)
-    fields = [
+    return [
         w.number("uncorrectable status", at + 4, 4, uncorrectable),
         w.number("uncorrectable mask", at + 8, 4, uncorrectable),
         w.number("uncorrectable severity", at + 12, 4, uncorrectable),
@@ -179,7 +180,6 @@ def _advanced_errors(w: Window, at: int) -> list[Field]:
         w.number("error source", at + 54, 2),
         w.raw("TLP prefix log", at + 56, 16),
     ]  # fmt: skip
-    return fields
 
 
 def _alternative_routing(w: Window, at: int) -> list[Field]:
@@ -232,8 +232,7 @@ def _virtual_functions(w: Window, at: int) -> list[Field]:
         w.number("supported page sizes", at + 28, 4),
         w.number("system page size", at + 32, 4),
     ]  # fmt: skip
-    for i in range(6):
-        fields.append(w.number(f"VF BAR {i}", at + 36 + 4 * i, 4, r.address))
+    fields += [w.number(f"VF BAR {i}", at + 36 + 4 * i, 4, r.address) for i in range(6)]
     fields.append(w.number("VF migration state array", at + 60, 4))
     return fields
 

@@ -11,7 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from qevm.explain.context import ExplainContext
-from qevm.explain.units import duration, size_text
+from qevm.explain.units import duration
+from qevm.explain.units import hertz as hertz
+from qevm.explain.units import listed as listed
+from qevm.explain.units import plural as plural
+from qevm.explain.units import size_text as size_text
 from qevm.field import Field, LazyFields, Role
 
 Rule = Callable[[Field, ExplainContext], None]
@@ -84,13 +88,22 @@ def unsigned(item: Field) -> int | None:
 
 def derived(name: str, source: Field, meaning: str, *, children: Sequence[Field] = ()) -> Field:
     """A line that follows from other fields: it has no bytes of its own."""
-    return Field(name, source.offset, 0, "derived", meaning=meaning, children=children, inferred=True)
+    return Field(name, source.offset, 0, "derived", meaning=meaning, children=children)
 
 
 def add_derived(item: Field, *more: Field) -> None:
     """Put derived lines before the fields that they follow from (behind the section's header)."""
     first = 1 if item.children and item.children[0].type == "header" else 0
     item.children = [*item.children[:first], *more, *item.children[first:]]
+
+
+def append_derived(item: Field, *more: Field) -> None:
+    """Put derived lines behind the fields, before the subsections and the section's footer."""
+    fields = list(item.children)
+    end = len(fields)
+    while end and (fields[end - 1].role is Role.SUBSECTION or fields[end - 1].type == "footer"):
+        end -= 1
+    item.children = [*fields[:end], *more, *fields[end:]]
 
 
 def update_each(item: Field, change: Callable[[int, Field], Field]) -> None:
@@ -237,14 +250,6 @@ def frequency(item: Field, _: ExplainContext) -> None:
         add_meaning(item, hertz(value))
 
 
-def hertz(value: float) -> str:
-    """A frequency with a fitting unit."""
-    for unit, scale in (("GHz", 1e9), ("MHz", 1e6), ("kHz", 1e3)):
-        if value >= scale:
-            return f"{value / scale:.6g} {unit}"
-    return f"{value:.6g} Hz"
-
-
 def mac_address(item: Field, _: ExplainContext) -> None:
     """Six bytes of Ethernet address, as a buffer or as an array."""
     data = raw_bytes(item)
@@ -315,7 +320,6 @@ def bit_field(item: Field, value: int, bit: Bit) -> Field:
         part,
         "; ".join(text for text in (word, bit.text) if text),
         bits=(bit.low, bit.width),
-        inferred=True,
     )
 
 
@@ -393,11 +397,6 @@ def set_bits(text: str, none: str, start: int = 0, word_bits: int = 32) -> Rule:
     return rule
 
 
-def plural(count: int, noun: str) -> str:
-    """``1 vector``, ``2 vectors``, ``no vectors``."""
-    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
-
-
 def bit_numbers(vector: Sequence[int], word_bits: int = 32, start: int = 0) -> list[int]:
     """The numbers of the bits set in a vector of words, lowest word first."""
     return [
@@ -407,20 +406,6 @@ def bit_numbers(vector: Sequence[int], word_bits: int = 32, start: int = 0) -> l
         for bit in range(word_bits)
         if value >> bit & 1
     ]
-
-
-def listed(numbers: Sequence[int], limit: int = 16) -> str:
-    """Numbers as text with runs folded: ``1, 4–7, 9``."""
-    runs: list[list[int]] = []
-    for value in numbers:
-        if runs and value == runs[-1][1] + 1:
-            runs[-1][1] = value
-        else:
-            runs.append([value, value])
-    parts = [str(a) if a == b else f"{a}–{b}" if b > a + 1 else f"{a}, {b}" for a, b in runs[:limit]]
-    if len(runs) > limit:
-        parts.append("…")
-    return ", ".join(parts)
 
 
 def reads(data: bytes, offset: int, size: int) -> int:

@@ -12,9 +12,15 @@ from qevm.field import Field
 _STATUS = r.bits(*r.one_bits("ERR IDX ECC DRQ SEEK FAULT READY BUSY"))
 _ERROR = r.bits(*r.one_bits("AMNF TRK0 ABRT MCR ID MC UNC BBK"))
 _SELECT = r.bits(
-    Bit(0, "head", 4), Bit(4, "slave"), Bit(5, "always-1", quiet=True), Bit(6, "LBA"), Bit(7, "always-1", quiet=True)
+    Bit(0, "head", 4),
+    Bit(4, "slave"),
+    Bit(5, "always-1", quiet=True),
+    Bit(6, "LBA"),
+    Bit(7, "always-1", quiet=True),
 )
-_CONTROL = r.bits(Bit(1, "nIEN", text="interrupts disabled"), Bit(2, "SRST"), Bit(3, "always-1", quiet=True), Bit(7, "HOB"))
+_CONTROL = r.bits(
+    Bit(1, "nIEN", text="interrupts disabled"), Bit(2, "SRST"), Bit(3, "always-1", quiet=True), Bit(7, "HOB")
+)
 _IDENTIFY_TEXT = (("serial number", 10, 10), ("firmware revision", 23, 4), ("model", 27, 20))
 _SENSE = {
     0: "no sense", 1: "recovered error", 2: "not ready", 3: "medium error", 4: "hardware error",
@@ -109,7 +115,9 @@ STRUCTS = (
             "bus[1].ifs": r.label("secondary drives", r.names("secondary master", "secondary slave")),
         },
     ),
-    Struct("ide_bus", {"cmd": r.label("device control", _CONTROL), "unit": r.words({0: "master", 1: "slave"})}),
+    Struct(
+        "ide_bus", {"cmd": r.label("device control", _CONTROL), "unit": r.words({0: "master", 1: "slave"})}
+    ),
     Struct(
         "ide bmdma",
         {
@@ -150,9 +158,18 @@ STRUCTS = (
             "control_regs.cap": r.label(
                 "CAP",
                 r.bits(
-                    Bit(0, "ports - 1", 5), Bit(5, "SXS"), Bit(6, "EMS"), Bit(7, "CCCS"),
-                    Bit(8, "slots - 1", 5), Bit(13, "PSC"), Bit(14, "SSC"), Bit(15, "PMD"),
-                    Bit(16, "FBSS"), Bit(17, "SPM"), Bit(18, "SAM"), Bit(20, "speed", 4),
+                    Bit(0, "ports - 1", 5),
+                    Bit(5, "SXS"),
+                    Bit(6, "EMS"),
+                    Bit(7, "CCCS"),
+                    Bit(8, "slots - 1", 5),
+                    Bit(13, "PSC"),
+                    Bit(14, "SSC"),
+                    Bit(15, "PMD"),
+                    Bit(16, "FBSS"),
+                    Bit(17, "SPM"),
+                    Bit(18, "SAM"),
+                    Bit(20, "speed", 4),
                     *r.one_bits("SCLO SAL SALP SSS SMPS SSNTF SNCQ S64A", 24),
                 ),
             ),
@@ -180,8 +197,12 @@ STRUCTS = (
             "port_regs.scr_stat": r.label("PxSSTS", _SATA_STATUS),
             "port_regs.scr_ctl": r.label("PxSCTL"),
             "port_regs.scr_err": r.label("PxSERR"),
-            "port_regs.scr_act": r.label("PxSACT", r.shown(lambda n: f"slots {r.listed(r.bit_numbers([n]))}" if n else "")),
-            "port_regs.cmd_issue": r.label("PxCI", r.shown(lambda n: f"slots {r.listed(r.bit_numbers([n]))}" if n else "")),
+            "port_regs.scr_act": r.label(
+                "PxSACT", r.shown(lambda n: f"slots {r.listed(r.bit_numbers([n]))}" if n else "")
+            ),
+            "port_regs.cmd_issue": r.label(
+                "PxCI", r.shown(lambda n: f"slots {r.listed(r.bit_numbers([n]))}" if n else "")
+            ),
             "busy_slot": r.say_if(-1, "none"),
             "ncq_tfs": r.numbered("NCQ tag {}"),
         },
@@ -191,7 +212,10 @@ STRUCTS = (
     Struct(
         "fdc",
         {
-            "dor_vmstate": r.label("DOR", r.bits(Bit(0, "drive", 2), *r.one_bits("not-reset DMA-IRQ motor0 motor1 motor2 motor3", 2))),
+            "dor_vmstate": r.label(
+                "DOR",
+                r.bits(Bit(0, "drive", 2), *r.one_bits("not-reset DMA-IRQ motor0 motor1 motor2 motor3", 2)),
+            ),
             "msr": r.label("MSR", r.bits(*r.one_bits("seek0 seek1 seek2 seek3 busy non-DMA DIO RQM"))),
             "dsr": r.label("DSR"),
             "sra": r.label("SRA"),
@@ -229,7 +253,9 @@ STRUCTS = (
             "wcycle": r.shown(lambda n: f"waits for write cycle {n}" if n else "idle"),
             "cmd": r.words(_FLASH_COMMANDS),
             "status": r.bits(
-                *r.one_bits("- block-locked program-suspended VPP-low program-error erase-error erase-suspended ready")
+                *r.one_bits(
+                    "- block-locked program-suspended VPP-low program-error erase-error erase-suspended ready"
+                )
             ),
             "counter": r.say("words left of a buffered write"),
         },
@@ -251,13 +277,21 @@ STRUCTS = (
         "sdhci",
         {
             "sdmasysad": r.address,
-            "prnsts": r.label("present state", r.bits(
-                *r.one_bits("CMD-inhibit DAT-inhibit DAT-active - - - - - write-active read-active write-enable read-enable"),
-                Bit(16, "card-inserted"), Bit(17, "stable"), Bit(18, "card-detect"), Bit(19, "writable"),
-                Bit(20, "DAT", 4), Bit(24, "CMD-line"),
-            )),
+            "prnsts": r.label(
+                "present state",
+                r.bits(
+                    *r.one_bits("CMD-inhibit DAT-inhibit DAT-active"),
+                    *r.one_bits("write-active read-active write-enable read-enable", 8),
+                    Bit(16, "card-inserted"),
+                    Bit(17, "stable"),
+                    Bit(18, "card-detect"),
+                    Bit(19, "writable"),
+                    Bit(20, "DAT", 4),
+                    Bit(24, "CMD-line"),
+                ),
+            ),
             "pwrcon": r.bits(Bit(0, "power"), Bit(1, "voltage", 3, {5: "1.8 V", 6: "3.0 V", 7: "3.3 V"})),
             "clkcon": r.bits(Bit(0, "internal"), Bit(1, "stable"), Bit(2, "SD-clock"), Bit(8, "divider", 8)),
         },
     ),
-)  # fmt: skip
+)

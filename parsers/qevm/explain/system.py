@@ -33,7 +33,7 @@ def _run_state(item: Field, _: ExplainContext) -> None:
     """NUL-terminated text: the state before saving paused the VM."""
     data = item.value
     if isinstance(data, bytes):
-        text, _, rest = data.partition(b"\0")
+        text, _nul, rest = data.partition(b"\0")
         name = safetext.safe(safetext.decode(text), 40)
         item.role = Role.TEXT
         r.add_meaning(item, f"{name}: {_RUN_STATES.get(name, 'no run state that QEMU has')}")
@@ -107,10 +107,16 @@ def _ptimer(item: Field, _: ExplainContext) -> None:
 
 
 STRUCTS = (
-    Struct("globalstate", {"runstate": _run_state, "size": r.say("length of the name with its NUL"),
-                           "has_vm_was_suspended": r.yes_no("the next byte counts"),
-                           "vm_was_suspended": r.yes_no("suspended before it was paused")},
-           after=_global_state),
+    Struct(
+        "globalstate",
+        {
+            "runstate": _run_state,
+            "size": r.say("length of the name with its NUL"),
+            "has_vm_was_suspended": r.yes_no("the next byte counts"),
+            "vm_was_suspended": r.yes_no("suspended before it was paused"),
+        },
+        after=_global_state,
+    ),
     Struct(
         "timer",
         {
@@ -168,12 +174,12 @@ STRUCTS = (
         "slirp",
         {"data": r.say("user-mode network stack: QEMU does not describe its layout (libslirp)")},
     ),
-    Struct("ptimer", {"period": r.nanoseconds, "last_event": r.moment, "next_event": r.moment},
-           after=_ptimer),
+    Struct(
+        "ptimer", {"period": r.nanoseconds, "last_event": r.moment, "next_event": r.moment}, after=_ptimer
+    ),
     Struct("or-irq", {"levels": r.numbered("input {}")}),
     Struct("led", {"intensity_percent": r.shown(lambda n: f"{n} %")}),
     Struct("i2c_bus", {"saved_address": r.shown(lambda n: "idle" if n == 0xFF else f"slave {n:#04x}")}),
-    Struct("gpio-key", {}),
     Struct(
         "kvm-tpr-opt",
         {
@@ -186,7 +192,7 @@ STRUCTS = (
     ),
     Struct(
         "kvmvapic-guest-rom",
-        {name: r.address for name in ("vaddr", "fixup_start", "fixup_end", "vapic_vaddr", "real_tpr_addr")},
+        dict.fromkeys(("vaddr", "fixup_start", "fixup_end", "vapic_vaddr", "real_tpr_addr"), r.address),
     ),
     Struct(
         "virtio-mem-device-early",
@@ -197,10 +203,14 @@ STRUCTS = (
     ),
     Struct(
         "virtio-mem-device/sanity-checks",
-        {"addr": r.address, "region_size": r.byte_count, "block_size": r.byte_count,
-         "node": r.say("NUMA node")},
+        {
+            "addr": r.address,
+            "region_size": r.byte_count,
+            "block_size": r.byte_count,
+            "node": r.say("NUMA node"),
+        },
     ),
-)  # fmt: skip
+)
 
 
 def _generation_id(item: Field) -> None:

@@ -1,6 +1,8 @@
-"""Sizes and times as people read them."""
+"""Sizes, times, frequencies and lists as people read them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 _SIZES = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -41,3 +43,30 @@ def duration(ns: int) -> str:
 
 def _short(value: float) -> str:
     return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def hertz(value: float) -> str:
+    """A frequency with a fitting unit."""
+    for unit, scale in (("GHz", 1e9), ("MHz", 1e6), ("kHz", 1e3)):
+        if value >= scale:
+            return f"{value / scale:.6g} {unit}"
+    return f"{value:.6g} Hz"
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 vector``, ``2 vectors``, ``no vectors``."""
+    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
+
+
+def listed(numbers: Sequence[int], limit: int = 16) -> str:
+    """Numbers as text with runs folded: ``1, 4–7, 9``."""
+    runs: list[list[int]] = []
+    for value in numbers:
+        if runs and value == runs[-1][1] + 1:
+            runs[-1][1] = value
+        else:
+            runs.append([value, value])
+    parts = [str(a) if a == b else f"{a}–{b}" if b > a + 1 else f"{a}, {b}" for a, b in runs[:limit]]
+    if len(runs) > limit:
+        parts.append("…")
+    return ", ".join(parts)

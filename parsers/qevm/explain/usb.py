@@ -7,8 +7,10 @@ from qevm.explain.context import ExplainContext
 from qevm.explain.rules import Bit, Struct
 from qevm.field import Field
 
-_STATES = {0: "not attached", 1: "attached", 2: "powered", 3: "default", 4: "address assigned", 5: "configured",
-           6: "suspended"}  # fmt: skip
+_STATES = {
+    0: "not attached", 1: "attached", 2: "powered", 3: "default", 4: "address assigned",
+    5: "configured", 6: "suspended",
+}  # fmt: skip
 _SETUP = {0: "idle", 1: "setup", 2: "data", 3: "acknowledge", 4: "parameters"}
 _HUB_STATUS = r.bits(
     *r.one_bits("connected enabled suspended over-current reset"), Bit(8, "power"), Bit(9, "low-speed"),
@@ -45,7 +47,8 @@ _UHCI_PORT = r.bits(
     Bit(7, "always-1", quiet=True), Bit(8, "low-speed"), Bit(9, "reset"), Bit(12, "suspend"),
 )  # fmt: skip
 _EHCI_PORT = r.bits(
-    *r.one_bits("connected connect-change enabled enable-change over-current over-current-change resume suspend reset"),
+    *r.one_bits("connected connect-change enabled enable-change over-current over-current-change"),
+    *r.one_bits("resume suspend reset", 6),
     Bit(10, "line", 2, {0: "", 1: "K", 2: "J"}), Bit(12, "power"), Bit(13, "companion-owned"),
     Bit(14, "indicator", 2), Bit(16, "test", 4),
 )  # fmt: skip
@@ -89,8 +92,12 @@ STRUCTS = (
     Struct(
         "uhci",
         {
-            "cmd": r.label("USBCMD", r.bits(*r.one_bits("run HCRESET GRESET suspend resume debug configured MAXP-64"))),
-            "status": r.label("USBSTS", r.bits(*r.one_bits("USBINT error resume system-error process-error halted"))),
+            "cmd": r.label(
+                "USBCMD", r.bits(*r.one_bits("run HCRESET GRESET suspend resume debug configured MAXP-64"))
+            ),
+            "status": r.label(
+                "USBSTS", r.bits(*r.one_bits("USBINT error resume system-error process-error halted"))
+            ),
             "intr": r.label("USBINTR", r.bits(*r.one_bits("timeout/CRC resume complete short-packet"))),
             "frnum": r.label("FRNUM"),
             "fl_base_addr": r.label("FRBASEADD", r.address),
@@ -105,15 +112,23 @@ STRUCTS = (
             "usbcmd": r.label(
                 "USBCMD",
                 r.bits(
-                    Bit(0, "run"), Bit(1, "reset"), Bit(2, "frame-list", 2), Bit(4, "periodic"), Bit(5, "async"),
-                    Bit(6, "doorbell"), Bit(16, "interrupt-threshold", 8),
+                    Bit(0, "run"),
+                    Bit(1, "reset"),
+                    Bit(2, "frame-list", 2),
+                    Bit(4, "periodic"),
+                    Bit(5, "async"),
+                    Bit(6, "doorbell"),
+                    Bit(16, "interrupt-threshold", 8),
                 ),
             ),
             "usbsts": r.label(
                 "USBSTS",
                 r.bits(
                     *r.one_bits("USBINT USBERRINT port-change frame-rollover host-error async-advance"),
-                    Bit(12, "halted"), Bit(13, "reclamation"), Bit(14, "periodic"), Bit(15, "async"),
+                    Bit(12, "halted"),
+                    Bit(13, "reclamation"),
+                    Bit(14, "periodic"),
+                    Bit(15, "async"),
                 ),
             ),
             "usbintr": r.label("USBINTR"),
@@ -121,7 +136,9 @@ STRUCTS = (
             "ctrldssegment": r.label("CTRLDSSEGMENT"),
             "periodiclistbase": r.label("PERIODICLISTBASE", r.address),
             "asynclistaddr": r.label("ASYNCLISTADDR", r.address),
-            "configflag": r.label("CONFIGFLAG", r.yes_no("ports belong to EHCI", "ports belong to the companions")),
+            "configflag": r.label(
+                "CONFIGFLAG", r.yes_no("ports belong to EHCI", "ports belong to the companions")
+            ),
             **{f"portsc[{i}]": r.label(f"PORTSC{i + 1}", _EHCI_PORT) for i in range(6)},
             "last_run_ns": r.moment,
         },
@@ -133,12 +150,21 @@ STRUCTS = (
             "ctl": r.label(
                 "HcControl",
                 r.bits(
-                    Bit(0, "CBSR", 2), *r.one_bits("PLE IE CLE BLE", 2), Bit(6, "", 2, _OHCI_STATES), Bit(8, "IR"),
-                    Bit(9, "RWC"), Bit(10, "RWE"),
+                    Bit(0, "CBSR", 2),
+                    *r.one_bits("PLE IE CLE BLE", 2),
+                    Bit(6, "", 2, _OHCI_STATES),
+                    Bit(8, "IR"),
+                    Bit(9, "RWC"),
+                    Bit(10, "RWE"),
                 ),
             ),
-            "intr_status": r.label("HcInterruptStatus", r.bits(*r.one_bits("SO WDH SF RD UE FNO RHSC"), Bit(30, "OC"))),
-            "intr": r.label("HcInterruptEnable", r.bits(*r.one_bits("SO WDH SF RD UE FNO RHSC"), Bit(30, "OC"), Bit(31, "MIE"))),
+            "intr_status": r.label(
+                "HcInterruptStatus", r.bits(*r.one_bits("SO WDH SF RD UE FNO RHSC"), Bit(30, "OC"))
+            ),
+            "intr": r.label(
+                "HcInterruptEnable",
+                r.bits(*r.one_bits("SO WDH SF RD UE FNO RHSC"), Bit(30, "OC"), Bit(31, "MIE")),
+            ),
             "hcca": r.label("HcHCCA", r.address),
             "ctrl_head": r.label("HcControlHeadED", r.address),
             "bulk_head": r.label("HcBulkHeadED", r.address),
@@ -150,19 +176,37 @@ STRUCTS = (
     ),
     Struct(
         "ohci-core/port",
-        {"ctrl": r.label("HcRhPortStatus", r.bits(
-            *r.one_bits("connected enabled suspended over-current reset"), Bit(8, "power"), Bit(9, "low-speed"),
-            *r.one_bits("connect-change enable-change suspend-change over-current-change reset-change", 16),
-        ))},
+        {
+            "ctrl": r.label(
+                "HcRhPortStatus",
+                r.bits(
+                    *r.one_bits("connected enabled suspended over-current reset"),
+                    Bit(8, "power"),
+                    Bit(9, "low-speed"),
+                    *r.one_bits(
+                        "connect-change enable-change suspend-change over-current-change reset-change", 16
+                    ),
+                ),
+            )
+        },
     ),
     Struct(
         "xhci-core",
         {
-            "usbcmd": r.label("USBCMD", r.bits(Bit(0, "run"), Bit(1, "reset"), Bit(2, "INTE"), Bit(3, "HSEE"), Bit(10, "EWE"))),
+            "usbcmd": r.label(
+                "USBCMD",
+                r.bits(Bit(0, "run"), Bit(1, "reset"), Bit(2, "INTE"), Bit(3, "HSEE"), Bit(10, "EWE")),
+            ),
             "usbsts": r.label(
                 "USBSTS",
-                r.bits(Bit(0, "halted"), Bit(2, "host-error"), Bit(3, "event"), Bit(4, "port-change"), Bit(11, "not-ready"),
-                       Bit(12, "controller-error")),
+                r.bits(
+                    Bit(0, "halted"),
+                    Bit(2, "host-error"),
+                    Bit(3, "event"),
+                    Bit(4, "port-change"),
+                    Bit(11, "not-ready"),
+                    Bit(12, "controller-error"),
+                ),
             ),
             "dnctrl": r.label("DNCTRL"),
             "crcr_low": r.label("CRCR low"),
@@ -192,4 +236,4 @@ STRUCTS = (
             "er_start": r.address,
         },
     ),
-)  # fmt: skip
+)

@@ -101,9 +101,7 @@ _PMCW = _vmsd(
 _SCSW = _vmsd(
     "s390_scsw", _u16("flags"), _u16("ctrl"), _u32("cpa"), _u8("dstat"), _u8("cstat"), _u16("count")
 )
-_SCHIB = _vmsd(
-    "s390_schib", _struct("pmcw", _PMCW), _struct("scsw", _SCSW), _u64("mba"), _u8("mda", 4)
-)
+_SCHIB = _vmsd("s390_schib", _struct("pmcw", _PMCW), _struct("scsw", _SCSW), _u64("mba"), _u8("mda", 4))
 _CCW1 = _vmsd("s390_ccw1", _u8("cmd_code"), _u8("flags"), _u16("count"), _u32("cda"))
 _CIW = _vmsd("s390_ciw", _u8("type"), _u8("command"), _u16("count"))
 _SENSE_ID = _vmsd(
@@ -118,9 +116,7 @@ SUBCHANNEL = _vmsd(
 )  # fmt: skip
 """virtio-ccw, first part: the subchannel (hw/s390x/css.c)."""
 
-ORB = _vmsd(
-    "s390_subch_dev/orb", _u32("intparm"), _u16("ctrl0"), _u8("lpm"), _u8("ctrl1"), _u32("cpa")
-)
+ORB = _vmsd("s390_subch_dev/orb", _u32("intparm"), _u16("ctrl0"), _u8("lpm"), _u8("ctrl1"), _u32("cpa"))
 _INDICATOR = _vmsd("s390_ind_addr_tmp", VmField("len", "int32", 4), _u64("addr"))
 CCW = _vmsd(
     "s390_virtio_ccw_dev", _struct("indicators", _INDICATOR), _struct("indicators2", _INDICATOR),
@@ -132,6 +128,4 @@ SUMMARY_OFFSET = _vmsd("s390_adapter_info/summary_offset", _u32("summary_offset"
 CCW_END = _vmsd("s390_virtio_ccw_dev", _u8("thinint_isc"), VmField("revision", "int32", 4))
 """virtio-ccw, last part."""
 
-MMIO = _vmsd(
-    "virtio-mmio", _u32("host_features_sel"), _u32("guest_features_sel"), _u32("guest_page_shift")
-)
+MMIO = _vmsd("virtio-mmio", _u32("host_features_sel"), _u32("guest_features_sel"), _u32("guest_page_shift"))

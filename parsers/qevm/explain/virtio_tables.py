@@ -130,7 +130,8 @@ _LINK = r.bits(Bit(0, "LINK_UP"), Bit(1, "ANNOUNCE"))
 CONFIG: dict[str, tuple[Entry, ...]] = {
     "net": (
         Entry("mac", 6, r.mac_address, raw=True), Entry("status", 2, _LINK),
-        Entry("max_virtqueue_pairs", 2), Entry("mtu", 2), Entry("speed", 4, r.say("Mbit/s; all ones: unknown")),
+        Entry("max_virtqueue_pairs", 2), Entry("mtu", 2),
+        Entry("speed", 4, r.say("Mbit/s; all ones: unknown")),
         Entry("duplex", 1, r.words({0: "half", 1: "full", 0xFF: "unknown"})),
         Entry("rss_max_key_size", 1), Entry("rss_max_indirection_table_length", 2),
         Entry("supported_hash_types", 4),

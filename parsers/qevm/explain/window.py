@@ -19,9 +19,7 @@ class Window:
     Positions beyond the data are a caller's mistake except where a method says otherwise.
     """
 
-    def __init__(
-        self, data: bytes, base: int, context: ExplainContext, order: Order = "little"
-    ) -> None:
+    def __init__(self, data: bytes, base: int, context: ExplainContext, order: Order = "little") -> None:
         self.data = data
         self.base = base
         self.context = context
@@ -35,8 +33,13 @@ class Window:
         """An unsigned integer of ``size`` bytes, explained by ``rules``."""
         suffix = " le" if self.order == "little" and size > 1 else ""
         item = Field(
-            name, self.base + at, size, f"uint{8 * size}{suffix}", self.get(at, size),
-            role=Role.NUMBER, inferred=True,
+            name,
+            self.base + at,
+            size,
+            f"uint{8 * size}{suffix}",
+            self.get(at, size),
+            role=Role.NUMBER,
+            inferred=True,
         )
         for rule in rules:
             rule(item, self.context)
@@ -46,24 +49,32 @@ class Window:
         """``size`` bytes as they are, fewer at the end of the data."""
         data = self.data[at : at + size]
         item = Field(
-            name, self.base + at, len(data), "buffer", data, meaning, role=Role.BUFFER, inferred=True,
+            name,
+            self.base + at,
+            len(data),
+            "buffer",
+            data,
+            meaning,
+            role=Role.BUFFER,
+            inferred=True,
         )
         for rule in rules:
             rule(item, self.context)
         return item
 
-    def group(
-        self, name: str, at: int, size: int, children: Sequence[Field], meaning: str = ""
-    ) -> Field:
+    def group(self, name: str, at: int, size: int, children: Sequence[Field], meaning: str = "") -> Field:
         """A range with fields of its own; bytes between them become ``reserved`` fields."""
         return Field(
-            name, self.base + at, size, "struct", meaning=meaning,
-            children=self.tiled(children, at, at + size), inferred=True,
+            name,
+            self.base + at,
+            size,
+            "struct",
+            meaning=meaning,
+            children=self.tiled(children, at, at + size),
+            inferred=True,
         )
 
-    def tiled(
-        self, fields: Sequence[Field], start: int, end: int, gap: str = "reserved"
-    ) -> list[Field]:
+    def tiled(self, fields: Sequence[Field], start: int, end: int, gap: str = "reserved") -> list[Field]:
         """``fields`` in order of offset with the gaps between ``start`` and ``end`` filled."""
         whole: list[Field] = []
         at = start

@@ -64,10 +64,12 @@ XCR0 = (
     Bit(11, "CET_U"), Bit(12, "CET_S"), Bit(15, "LBR"), Bit(17, "XTILECFG"), Bit(18, "XTILEDATA"),
 )  # fmt: skip
 SEGMENT = (
-    Bit(0, "base 23:16", 8, quiet=True), Bit(8, "A", text="accessed"), Bit(9, "R/W", text="code: readable, data: writable"),
+    Bit(0, "base 23:16", 8, quiet=True), Bit(8, "A", text="accessed"),
+    Bit(9, "R/W", text="code: readable, data: writable"),
     Bit(10, "C/E", text="code: conforming, data: expand down"), Bit(11, "code"),
     Bit(12, "S", text="code or data; clear: system segment"), Bit(13, "DPL", 2), Bit(15, "P", text="present"),
-    Bit(16, "limit 19:16", 4, quiet=True), Bit(20, "AVL"), Bit(21, "L", text="64-bit code"), Bit(22, "D/B", text="32-bit default or big stack"),
+    Bit(16, "limit 19:16", 4, quiet=True), Bit(20, "AVL"), Bit(21, "L", text="64-bit code"),
+    Bit(22, "D/B", text="32-bit default or big stack"),
     Bit(23, "G", text="limit counted in 4 KiB"), Bit(24, "base 31:24", 8, quiet=True),
 )  # fmt: skip
 SYSTEM_SEGMENTS = {

@@ -19,16 +19,19 @@ def msr(name: str, index: int, *rules: Rule) -> Rule:
     return r.label(name, *rules, r.say(f"MSR {index:#x}"))
 
 
-def _types(item: Field, _: ExplainContext) -> None:
-    """Eight memory types of one byte each, lowest first."""
-    value = r.unsigned(item)
-    if value is None:
-        return
-    kinds = [MEMORY_TYPES.get(value >> 8 * i & 0xFF, f"{value >> 8 * i & 0xFF:#x}") for i in range(8)]
-    r.add_meaning(item, f"all {kinds[0]}" if len(set(kinds)) == 1 else " ".join(kinds))
-    item.children = [
-        r.bit_field(item, value, Bit(8 * i, f"PA{i}", 3, MEMORY_TYPES)) for i in range(8)
-    ]
+def _types(prefix: str, width: int) -> Rule:
+    """Eight memory types of one byte each, lowest first; ``width`` bits of a byte count."""
+
+    def rule(item: Field, _: ExplainContext) -> None:
+        value = r.unsigned(item)
+        if value is None:
+            return
+        bits = [Bit(8 * i, f"{prefix}{i}", width, MEMORY_TYPES) for i in range(8)]
+        item.children = [r.bit_field(item, value, bit) for bit in bits]
+        kinds = [child.meaning or str(child.value) for child in item.children]
+        r.add_meaning(item, f"all {kinds[0]}" if len(set(kinds)) == 1 else " ".join(kinds))
+
+    return rule
 
 
 def _variable_mtrr(item: Field, _: ExplainContext) -> None:
@@ -37,11 +40,9 @@ def _variable_mtrr(item: Field, _: ExplainContext) -> None:
         r.add_meaning(item, "not valid")
         return
     kind = MEMORY_TYPES.get(base & 0xFF, f"type {base & 0xFF:#x}")
-    size = (~(mask & ~0xFFF) & ((1 << 64) - 1)) + 1
-    # The mask has as many bits as the guest's physical addresses, 36 to 52: the lowest one set tells the size.
-    lowest = mask & ~0xFFF
-    if lowest:
-        size = lowest & -lowest
+    # The mask has as many bits as the guest's physical addresses: its lowest bit tells the size.
+    high = mask & ~0xFFF
+    size = high & -high
     r.add_meaning(item, f"{kind} {base & ~0xFFF:#x}, {r.size_text(size)}")
 
 
@@ -54,22 +55,34 @@ SYSTEM = {
     "env.cstar": msr("IA32_CSTAR", 0xC0000083, r.address, r.say("compatibility SYSCALL entry")),
     "env.fmask": msr("IA32_FMASK", 0xC0000084),
     "env.kernelgsbase": msr("IA32_KERNEL_GS_BASE", 0xC0000102, r.address),
-    "env.pat": msr("IA32_PAT", 0x277, _types),
+    "env.pat": msr("IA32_PAT", 0x277, _types("PA", 3)),
     "env.vm_hsave": msr("VM_HSAVE_PA", 0xC0010117, r.address),
     "env.mtrr_fixed": r.label(
-        "IA32_MTRR_FIX", r.names(*(f"IA32_MTRR_FIX{name}" for name in _MTRR_FIXED), rule=_types)
+        "IA32_MTRR_FIX", r.names(*(f"IA32_MTRR_FIX{name}" for name in _MTRR_FIXED), rule=_types("range ", 8))
     ),
     "env.mtrr_deftype": msr(
-        "IA32_MTRR_DEF_TYPE", 0x2FF,
-        r.bits(Bit(0, "type", 8, MEMORY_TYPES), Bit(10, "FE", text="fixed ranges"), Bit(11, "E", text="enabled")),
+        "IA32_MTRR_DEF_TYPE",
+        0x2FF,
+        r.bits(
+            Bit(0, "type", 8, MEMORY_TYPES), Bit(10, "FE", text="fixed ranges"), Bit(11, "E", text="enabled")
+        ),
     ),
     "env.mtrr_var": r.label("IA32_MTRR_PHYS", r.numbered("IA32_MTRR_PHYS{}")),
     "env.tsc": msr("IA32_TIME_STAMP_COUNTER", 0x10, r.say("value when saved")),
     "env.tsc_aux": msr("IA32_TSC_AUX", 0xC0000103, r.say("the kernel keeps CPU and node number here")),
     "env.mcg_cap": msr(
-        "IA32_MCG_CAP", 0x179,
-        r.bits(Bit(0, "banks", 8), Bit(8, "CTL_P"), Bit(9, "EXT_P"), Bit(10, "CMCI_P"), Bit(11, "TES_P"),
-               Bit(24, "SER_P"), Bit(26, "ELOG_P"), Bit(27, "LMCE_P")),
+        "IA32_MCG_CAP",
+        0x179,
+        r.bits(
+            Bit(0, "banks", 8),
+            Bit(8, "CTL_P"),
+            Bit(9, "EXT_P"),
+            Bit(10, "CMCI_P"),
+            Bit(11, "TES_P"),
+            Bit(24, "SER_P"),
+            Bit(26, "ELOG_P"),
+            Bit(27, "LMCE_P"),
+        ),
     ),
     "env.mcg_status": msr("IA32_MCG_STATUS", 0x17A, r.bits(*r.one_bits("RIPV EIPV MCIP LMCE"))),
     "env.mcg_ctl": msr("IA32_MCG_CTL", 0x17B),
@@ -77,12 +90,14 @@ SYSTEM = {
         r.say("CTL, STATUS, ADDR, MISC of each machine check bank"),
         r.names(*(f"MC{i}_{kind}" for i in range(10) for kind in ("CTL", "STATUS", "ADDR", "MISC"))),
     ),
-    "env.system_time_msr": msr("KVM_SYSTEM_TIME", 0x12, r.say("guest address of the KVM clock page, bit 0 enable")),
+    "env.system_time_msr": msr(
+        "KVM_SYSTEM_TIME", 0x12, r.say("guest address of the KVM clock page, bit 0 enable")
+    ),
     "env.wall_clock_msr": msr("KVM_WALL_CLOCK", 0x11, r.address),
     "env.v_tpr": r.say("TPR of a nested SVM guest"),
     "env.vm_vmcb": r.both(r.address, r.say("VMCB of the nested SVM guest")),
     "env.intercept": r.say("SVM intercepts of the nested guest"),
-}  # fmt: skip
+}
 """Fields of ``cpu`` that are MSRs."""
 
 
@@ -97,7 +112,8 @@ SUBSECTIONS = (
     _subsection("pv_eoi_msr", pv_eoi_en_msr=msr("KVM_PV_EOI_EN", 0x4B564D04)),
     _subsection("steal_time_msr", steal_time_msr=msr("KVM_STEAL_TIME", 0x4B564D03)),
     _subsection(
-        "poll_control_msr", poll_control_msr=msr("KVM_POLL_CONTROL", 0x4B564D05, r.say_if(1, "host-side polling on"))
+        "poll_control_msr",
+        poll_control_msr=msr("KVM_POLL_CONTROL", 0x4B564D05, r.say_if(1, "host-side polling on")),
     ),
     _subsection("msr_tsc_adjust", tsc_adjust=msr("IA32_TSC_ADJUST", 0x3B)),
     _subsection("msr_tscdeadline", tsc_deadline=msr("IA32_TSC_DEADLINE", 0x6E0)),
@@ -118,7 +134,9 @@ SUBSECTIONS = (
     _subsection("svm_guest", int_ctl=r.say("int_ctl of the nested SVM guest")),
     _subsection(
         "msr_hyperv_hypercall",
-        msr_hv_guest_os_id=msr("HV_X64_MSR_GUEST_OS_ID", 0x40000000, r.say("a guest with Hyper-V enlightenments")),
+        msr_hv_guest_os_id=msr(
+            "HV_X64_MSR_GUEST_OS_ID", 0x40000000, r.say("a guest with Hyper-V enlightenments")
+        ),
         msr_hv_hypercall=msr("HV_X64_MSR_HYPERCALL", 0x40000001),
     ),
     _subsection("msr_hyperv_vapic", msr_hv_vapic=msr("HV_X64_MSR_VP_ASSIST_PAGE", 0x40000073)),
@@ -141,8 +159,15 @@ SUBSECTIONS = (
         msr_hv_tsc_emulation_control=msr("HV_X64_MSR_TSC_EMULATION_CONTROL", 0x40000107),
         msr_hv_tsc_emulation_status=msr("HV_X64_MSR_TSC_EMULATION_STATUS", 0x40000108),
     ),
-    Struct("cpu/nested_state", after=lambda item, _: r.add_meaning(item, "the guest runs virtual machines itself")),
-    Struct("cpu/kvm_nested_state/vmx", after=lambda item, _: r.add_meaning(item, "Intel VMX, with the VMCS12 page")),
-    Struct("cpu/kvm_nested_state/svm", after=lambda item, _: r.add_meaning(item, "AMD SVM, with the VMCB12 page")),
-)  # fmt: skip
-
+    Struct(
+        "cpu/nested_state",
+        after=lambda item, _: r.add_meaning(item, "the guest runs virtual machines itself"),
+    ),
+    Struct(
+        "cpu/kvm_nested_state/vmx",
+        after=lambda item, _: r.add_meaning(item, "Intel VMX, with the VMCS12 page"),
+    ),
+    Struct(
+        "cpu/kvm_nested_state/svm", after=lambda item, _: r.add_meaning(item, "AMD SVM, with the VMCB12 page")
+    ),
+)

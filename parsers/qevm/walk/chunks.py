@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from qevm import safetext
 from qevm.bodies import registry
@@ -11,8 +11,14 @@ from qevm.constants import FOOTER_MAGIC, SectionType
 from qevm.cursor import Truncated
 from qevm.problems import Severity
 from qevm.section import Confidence, SectionKind
+from qevm.walk.damaged import known_start, looks_like_ram
 from qevm.walk.headers import Head, footer
 from qevm.walk.state import Chain, Scope, WalkState
+
+_BEHIND_START = [
+    bytes((kind,))
+    for kind in (SectionType.START, SectionType.PART, SectionType.END, SectionType.FULL, SectionType.COMMAND)
+]
 
 
 class Chunks:
@@ -53,6 +59,52 @@ class Chunks:
             state.bodies[device] = body
         return body
 
+    def read_damaged(self, offset: int, scope: Scope) -> Generator[int, None, bool]:
+        """What begins at ``offset`` has no type: is it a START or PART whose header is damaged?
+
+        True when it is, and its row is made.
+        """
+        if (yield from self.read_damaged_start(offset, scope)):
+            return True
+        state = self._state
+        data = state.source.read(offset, min(5, scope.limit - offset))
+        section_id = int.from_bytes(data[1:], "big")
+        chain = state.chains.get(section_id) if len(data) == 5 else None
+        if chain is None or chain.ended or chain.body is None:
+            return False
+        if not looks_like_ram(state.source, offset + 5, chain.body):
+            return False
+        name = state.device_id(chain.device)
+        state.problem(
+            offset,
+            f"unknown section type 0x{data[0]:02x}: by its id and contents this is a PART of {name}",
+            "02 (PART)",
+            f"{data[0]:02x}",
+            device=name,
+        )
+        yield from self.scan(
+            SectionKind.PART, offset, offset + 5, section_id, chain.device, chain.body, scope
+        )
+        return True
+
+    def read_damaged_start(self, offset: int, scope: Scope) -> Generator[int, None, bool]:
+        """The header at ``offset`` does not read well: is it the START of a known iterative device?"""
+        found = known_start(self._state.source, offset, scope.limit)
+        if found is None:
+            return False
+        head, wrong = found
+        name = f"{safetext.decode(head.idstr)}@{head.instance_id}"
+        data = self._state.source.read(offset, head.body - offset)
+        self._state.problem(
+            offset + wrong,
+            f"damaged header: by what is left of it and by its body this is the START of {name}",
+            f"START of {name}",
+            data[wrong : wrong + 8].hex(" "),
+            device=name,
+        )
+        yield from self.start(head, scope)
+        return True
+
     def read(self, offset: int, scope: Scope) -> Iterator[int]:
         """The PART or END at ``offset``."""
         state = self._state
@@ -83,17 +135,22 @@ class Chunks:
         yield from self.scan(kind, offset, offset + 5, owner, chain.device, chain.body, scope)
 
     def _adopt(self, offset: int, section_id: int, kind: SectionKind, scope: Scope) -> Chain | None:
-        """A PART or END of an id that no START opened: find out whose it is by its footer."""
+        """A PART or END of an id that no START opened: find out whose it is by its footer or contents."""
         state = self._state
         wrong = f"{kind.name} for section {section_id} which was never started"
-        owner = state.recovery.first_footer(
-            offset + 5, [*state.chains, section_id], scope.limit, scope.in_package
-        )
+        if state.facts.footers:
+            by = "footer"
+            owner = state.recovery.first_footer(
+                offset + 5, [*state.chains, section_id], scope.limit, scope.in_package
+            )
+        else:
+            by = "contents"
+            owner = self._owner_by_contents(offset + 5, section_id)
         if owner is None:
             return None
         if owner in state.chains:
             name = state.device_id(state.chains[owner].device)
-            message = f"{wrong}; by its footer it belongs to {name}"
+            message = f"{wrong}; by its {by} it belongs to {name}"
             found, expected = section_id.to_bytes(4, "big"), owner.to_bytes(4, "big")
             at = next(i for i in range(4) if found[i] != expected[i])
             state.problem(offset + 1 + at, message, str(owner), str(section_id), device=name)
@@ -111,6 +168,17 @@ class Chunks:
             device="ram@0",
         )
         return state.chains[section_id]
+
+    def _owner_by_contents(self, body_offset: int, section_id: int) -> int | None:
+        """Without footers: RAM's records tell RAM, even where its START is lost; else the only chain."""
+        state = self._state
+        going = {number: chain for number, chain in state.chains.items() if not chain.ended}
+        for number, chain in going.items():
+            if looks_like_ram(state.source, body_offset, chain.body):
+                return number
+        if not state.chains and looks_like_ram(state.source, body_offset, None):
+            return section_id
+        return next(iter(going)) if len(going) == 1 else None
 
     def scan(
         self,
@@ -201,6 +269,13 @@ class Chunks:
             state.cursor.position = scope.limit
             message = f"truncated before the footer of {name} was complete"
             state.problem(scope.limit, message, texts[0], "end of data", row=row)
+        elif state.facts.footers is False or (
+            state.facts.footers is None and data[:1] in _BEHIND_START and data[1:] != wanted[1:]
+        ):
+            # Nothing like a footer behind the first section: this stream has none (§2.3).
+            state.facts.footers = False
+            state.index.finish(row, end, end)
+            state.cursor.position = end
         elif data[:1] == bytes((FOOTER_MAGIC,)) and state.follows(end + 5, scope):
             got = int.from_bytes(data[1:5], "big")
             state.index.finish(row, end, end + 5, Confidence.CONFLICTING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from qevm import safetext
 from qevm.bodies import registry
@@ -11,28 +12,36 @@ from qevm.problems import Severity
 from qevm.section import Confidence, SectionKind
 from qevm.vmdesc import DeviceDescription
 from qevm.walk.chunks import Chunks
-from qevm.walk.headers import Head, footer
+from qevm.walk.headers import Head, footer, parse_head
 from qevm.walk.state import Scope, WalkState
 
 _FOOTER = bytes((FOOTER_MAGIC,))
 
 
 class FullSections:
-    """Reads FULL sections into the index, matching them with the description in order."""
+    """Reads FULL sections into the index, matching them with the description."""
 
     def __init__(self, state: WalkState, chunks: Chunks) -> None:
         self._state = state
         self._chunks = chunks
         self._devices = state.description.devices if state.description else ()
+        self._complete = state.description is not None and state.description.complete
         self._numbers: dict[tuple[bytes, int], int] = {}
         for number, device in enumerate(self._devices):
             self._numbers.setdefault(_key(device), number)
         self._next = 0
         self._seen: dict[tuple[bytes, int], int] = {}
+        self._passed: dict[int, int] = {}
+        """Devices of the description that did not come when they should have: number, offset of what came."""
 
     def knows(self, head: Head) -> bool:
         """True when the description lists the device that ``head`` names."""
         return (head.idstr, head.instance_id) in self._numbers
+
+    @property
+    def is_complete(self) -> bool:
+        """True when there is a description and nothing of it is damaged."""
+        return self._complete
 
     def read(self, head: Head, scope: Scope) -> Iterator[int]:
         """Make the row of the section that begins with ``head`` and move behind it."""
@@ -47,13 +56,13 @@ class FullSections:
                 "twice",
                 device=f"{idstr}@{head.instance_id}",
             )
-        self._seen.setdefault(key, head.offset)
         number = self._numbers.get(key)
         described = None
         if number is not None:
             described = self._devices[number]
-            self.missing_before(number, head.offset)
-            self._next = number + 1
+            if key not in self._seen:
+                self._arrive(number, head.offset)
+        self._seen.setdefault(key, head.offset)
         device = state.index.add_device(
             head.section_id, idstr, head.instance_id, head.version_id, iterative=False
         )
@@ -69,6 +78,26 @@ class FullSections:
             )
         else:
             self._undescribed(head, device, scope)
+
+    def _arrive(self, number: int, offset: int) -> None:
+        """Device ``number`` of the description begins at ``offset``: is it its turn?"""
+        if number in self._passed:
+            name = _name(self._devices[number])
+            first = self._passed.pop(number)
+            self._state.problem(
+                first,
+                f"{name} stands at 0x{offset:x}, the description lists it before this place: "
+                "the order of the devices differs",
+                name,
+                "another section",
+                device=name,
+                severity=Severity.WARNING,
+            )
+            return
+        for missing in range(self._next, number):
+            if _key(self._devices[missing]) not in self._seen:
+                self._passed[missing] = offset
+        self._next = max(self._next, number + 1)
 
     def _row(
         self, head: Head, device: int, body_end: int, end: int, scope: Scope, confidence: Confidence
@@ -92,8 +121,9 @@ class FullSections:
         name = state.device_id(device)
         version = described.vmsd.version
         if version is not None and not described.legacy and version != head.version_id:
+            at = _first_difference(version.to_bytes(4, "big"), head.version_id.to_bytes(4, "big"))
             state.problem(
-                head.body - 4,
+                head.body - 4 + (at or 0),
                 f"version of {name} differs from the description",
                 str(version),
                 str(head.version_id),
@@ -102,6 +132,8 @@ class FullSections:
         end = head.body + described.length
         if end <= scope.limit and not self._cut_footer(head, device, end, scope):
             after = state.footer_fits(end, head.section_id, scope)
+            if after is None and state.facts.footers is False and self._expected_at(end, scope):
+                after = end
             if after is not None:
                 self._row(head, device, end, after, scope, Confidence.EXACT)
                 return
@@ -123,9 +155,11 @@ class FullSections:
 
     def _cut_footer(self, head: Head, device: int, end: int, scope: Scope) -> bool:
         """The data end inside (or right before) the footer: make the row and say so."""
+        if not self._state.facts.footers or scope.limit - end >= 5 or scope.in_package:
+            return False
         wanted = footer(head.section_id)
         data = self._state.source.read(end, scope.limit - end)
-        if not self._state.facts.footers or len(data) >= 5 or not wanted.startswith(data) or scope.in_package:
+        if not wanted.startswith(data):
             return False
         row = self._row(head, device, end, scope.limit, scope, Confidence.EXACT)
         message = f"truncated before the footer of {self._state.device_id(device)} was complete"
@@ -138,27 +172,52 @@ class FullSections:
         """No footer where the description ends the body: which of the two is damaged?"""
         state = self._state
         name = state.device_id(device)
-        data = state.source.read(end, 5)
         wanted = footer(head.section_id)
-        texts = (wanted.hex(" "), data.hex(" "))
         if state.facts.footers is not False:
-            if data[:1] == _FOOTER and state.follows(end + 5, scope):
-                row = self._row(head, device, end, end + 5, scope, Confidence.CONFLICTING)
-                got = int.from_bytes(data[1:5], "big")
-                message = f"footer at 0x{end:x} names section {got}, expected {head.section_id} ({name})"
-                wrong = next(i for i in range(1, 5) if data[i] != wanted[i])
-                state.problem(end + wrong, message, *texts, row=row)
+            if end - 5 >= head.body and state.source.read(end - 5, 5) == wanted and state.follows(end, scope):
+                # The description counts five bytes too many: the footer, and what follows it, say so.
+                self._bounded(head, described, device, (end - 5, end, Confidence.FOOTER_BOUNDED), scope)
                 return
-            if data[1:] == wanted[1:] and state.follows(end + 5, scope):
-                row = self._row(head, device, end, end + 5, scope, Confidence.CONFLICTING)
-                state.problem(end, f"the first byte of the footer of {name} is damaged", *texts, row=row)
-                return
-            if state.follows(end, scope):
-                row = self._row(head, device, end, end, scope, Confidence.CONFLICTING)
-                state.problem(end, f"missing section footer for {name}", *texts, row=row)
-                return
-        if not self._recover(head, device, described, scope, quiet=False):
-            state.lost(end, head.offset, scope, f"no section footer behind {name}", *texts)
+            for after in (end + 5, end):
+                behind = after == end or state.recovery.like_footer(end, head.section_id)
+                if behind and state.follows(after, scope):
+                    row = self._row(head, device, end, after, scope, Confidence.CONFLICTING)
+                    self._report_footer(head, row, end, after)
+                    return
+        if self._recover(head, device, described, scope, quiet=False):
+            return
+        located = state.recovery.next_located(head.body)
+        if located is not None:
+            end = min(end, located)
+        row = self._row(head, device, end, end, scope, Confidence.CONFLICTING)
+        what = "section footer" if state.facts.footers is not False else "section"
+        found = state.source.read(end, 5).hex(" ")
+        state.problem(
+            end,
+            f"no {what} behind {name}, which ends here by its description",
+            wanted.hex(" ") if state.facts.footers is not False else "a section type",
+            found,
+            row=row,
+        )
+
+    def _report_footer(self, head: Head, row: int, body_end: int, end: int) -> None:
+        """Say what is wrong with the footer between ``body_end`` and ``end`` of section ``row``."""
+        state = self._state
+        name = state.index[row].device_id
+        data, wanted = state.source.read(body_end, 5), footer(head.section_id)
+        texts = (wanted.hex(" "), data.hex(" "))
+        if end == body_end:
+            state.problem(end, f"missing section footer for {name}", *texts, row=row)
+            return
+        wrong = _first_difference(wanted, data)
+        if wrong == 0:
+            message = f"the first byte of the footer of {name} is damaged"
+        elif wrong is not None:
+            got = int.from_bytes(data[1:5], "big")
+            message = f"footer at 0x{body_end:x} names section {got}, expected {head.section_id} ({name})"
+        else:
+            return
+        state.problem(body_end + (wrong or 0), message, *texts, row=row)
 
     def _recover(
         self,
@@ -180,20 +239,35 @@ class FullSections:
         body_end, after, confidence = ends
         if state.facts.footers is None:
             state.facts.footers = after > body_end
+        if described is None or quiet or body_end - head.body == described.length:
+            row = self._row(head, device, body_end, after, scope, confidence)
+            if state.facts.footers:
+                self._report_footer(head, row, body_end, after)
+        else:
+            self._bounded(head, described, device, ends, scope)
+        return True
+
+    def _bounded(
+        self,
+        head: Head,
+        described: DeviceDescription,
+        device: int,
+        ends: tuple[int, int, Confidence],
+        scope: Scope,
+    ) -> None:
+        """Make a row whose end is not the described one, and say so."""
+        body_end, after, _ = ends
         length = body_end - head.body
-        if described is None or quiet or length == described.length:
-            self._row(head, device, body_end, after, scope, confidence)
-            return True
         row = self._row(head, device, body_end, after, scope, Confidence.CONFLICTING)
-        name = state.device_id(device)
-        state.problem(
+        bound = "its footer is" if after > body_end else "the next section begins"
+        self._state.problem(
             min(body_end, head.body + described.length),
-            f"the description says {described.length} bytes for {name}, but its footer is after {length}",
+            f"the description says {described.length} bytes for {self._state.device_id(device)}, "
+            f"but {bound} after {length}",
             f"{described.length} bytes",
             f"{length} bytes",
             row=row,
         )
-        return True
 
     def _ends(
         self, head: Head, described: DeviceDescription | None, scope: Scope
@@ -212,95 +286,151 @@ class FullSections:
         name = state.device_id(device)
         if not self._recover(head, device, None, scope, quiet=True):
             row = self._row(head, device, scope.limit, scope.limit, scope, Confidence.UNKNOWN)
-            state.problem(
-                scope.limit,
-                f"the data end inside {name}, or its footer is damaged: "
-                "its end cannot be found without a description",
-                f"the footer {footer(head.section_id).hex(' ')}",
-                "end of data",
-                row=row,
-            )
-        elif state.description is not None and state.description.complete and not scope.in_package:
+            left = scope.limit - head.body
+            needed = state.recovery.needed(head, scope.limit)
+            if needed is not None:
+                message = f"cut inside {name} (id {head.section_id}): needs {needed} bytes, has {left}"
+                expected = f"{needed} bytes"
+            else:
+                message = (
+                    f"the data end inside {name}, or its footer is damaged: "
+                    "its end cannot be found without a description"
+                )
+                expected = f"the footer {footer(head.section_id).hex(' ')}"
+            state.problem(scope.limit, message, expected, f"{left} bytes", row=row)
+        elif self._complete and not scope.in_package:
             state.problem(
                 head.offset + 6, f"{name} is not in the description", "a device of the description", name
             )
 
-    def read_expected(self, offset: int, scope: Scope) -> bool:
-        """The header at ``offset`` does not read well: is this the next device of the description, damaged?
+    def _expected_at(self, offset: int, scope: Scope) -> _Expected | None:
+        """The next device of the description when its header, somewhat damaged, stands at ``offset``.
 
-        True (and a row made) when its body, as described, ends at a footer of the header's id.
+        Its body, as described, must end at a footer of the header's id; without footers most of the header
+        must be as it should, and an item of the stream follow.
         """
         state = self._state
         if self._next >= len(self._devices):
-            return False
+            return None
         described = self._devices[self._next]
         name, instance = _key(described)
-        size = 14 + len(name)
-        end = offset + size + described.length
+        if len(name) > 255:
+            return None
+        end = offset + 14 + len(name) + described.length
         if end > scope.limit:
-            return False
-        head = state.source.read(offset, size)
+            return None
+        data = state.source.read(offset, 14 + len(name))
+        version = data[-4:] if described.vmsd.version is None else described.vmsd.version.to_bytes(4, "big")
+        wanted = bytes((SectionType.FULL,)) + data[1:5] + bytes((len(name),)) + name
+        wanted += instance.to_bytes(4, "big") + version
         if state.facts.footers is False:
-            # Nothing but the name answers for it then.
-            if head[6:-8] != name or not state.follows(end, scope):
-                return False
-            after = end
-        else:
-            # The name may be gone: the footer has to answer for the id.
-            if state.source.read(end, 5) != _FOOTER + head[1:5] or not state.follows(end + 5, scope):
-                return False
-            after = end + 5
-        version = head[-4:] if described.vmsd.version is None else described.vmsd.version.to_bytes(4, "big")
-        ours = bytes((SectionType.FULL,)) + head[1:5] + bytes((len(name) & 0xFF,)) + name
-        ours += instance.to_bytes(4, "big") + version
-        wrong = next((i for i, (a, b) in enumerate(zip(head, ours, strict=True)) if a != b), None)
-        if wrong is None:
+            alike = sum(a == b for a, b in zip(data, wanted, strict=True)) - 4
+            if alike < 0.6 * (len(wanted) - 4) or not state.follows(end, scope):
+                return None
+            return _Expected(described, data, wanted, end, end)
+        # The name may be gone: the footer has to answer for the id.
+        if state.source.read(end, 5) != _FOOTER + data[1:5] or not state.follows(end + 5, scope):
+            return None
+        return _Expected(described, data, wanted, end, end + 5)
+
+    def read_expected(self, offset: int, scope: Scope) -> bool:
+        """The header at ``offset`` does not read well: is this the next device of the description, damaged?
+
+        True when it is, and its row is made.
+        """
+        expected = self._expected_at(offset, scope)
+        if expected is None or expected.wrong is None:
             return False
-        damaged = Head(
-            SectionType.FULL,
-            int.from_bytes(head[1:5], "big"),
-            name,
-            instance,
-            int.from_bytes(version, "big"),
-            offset,
+        state = self._state
+        described = expected.described
+        read = parse_head(expected.data, 0, offset)
+        # The description says a name twice. When the stream says it a third time, one of the two is wrong.
+        misnamed = (
+            read is not None
+            and read.type == SectionType.FULL
+            and read.plausible
+            and read.instance_id == described.instance_id
+            and _last_part(read.idstr) == _last_part(described.vmsd.name.encode("utf-8", "replace"))
         )
+        head = read if misnamed else parse_head(expected.wanted, 0, offset)
+        assert head is not None
+        idstr = safetext.decode(head.idstr)
         device = state.index.add_device(
-            damaged.section_id, described.name, instance, damaged.version_id, iterative=False
+            head.section_id, idstr, head.instance_id, head.version_id, iterative=False
         )
         state.layouts[device] = described
         self._next += 1
-        self._seen.setdefault((name, instance), offset)
-        row = self._row(damaged, device, end, after, scope, Confidence.CONFLICTING)
-        state.problem(
-            offset + wrong,
-            f"damaged header: by the description and the footer this is {state.device_id(device)}",
-            ours[wrong : wrong + 8].hex(" "),
-            head[wrong : wrong + 8].hex(" "),
-            row=row,
-        )
+        self._seen.setdefault(_key(described), offset)
+        confidence = Confidence.EXACT if misnamed else Confidence.CONFLICTING
+        row = self._row(head, device, expected.body_end, expected.end, scope, confidence)
+        wrong = expected.wrong
+        if misnamed and state.description is not None:
+            from qevm.bodies import vmdescription
+
+            state.problem(
+                vmdescription.offset_of(state.source, state.description, described),
+                f"the description has a wrong name for {idstr}, read by its place and its vmsd_name",
+                idstr,
+                described.name,
+                row=row,
+                severity=Severity.WARNING,
+            )
+        else:
+            state.problem(
+                offset + wrong,
+                f"damaged header: by the description and the {'footer' if state.facts.footers else 'name'} "
+                f"this is {state.device_id(device)}",
+                expected.wanted[wrong : wrong + 8].hex(" "),
+                expected.data[wrong : wrong + 8].hex(" "),
+                row=row,
+            )
         return True
 
-    def missing_before(self, number: int, offset: int) -> None:
-        """Report the devices that the description lists before device ``number`` and that did not come."""
-        for device in self._devices[self._next : number]:
-            key = _key(device)
-            if key in self._seen:
+    def check_all_seen(self, offset: int) -> None:
+        """At the end: every device of the description must have been seen (§12.1, step 7)."""
+        missing = dict(self._passed)
+        if not any(item.severity is Severity.ERROR for item in self._state.problems):
+            missing |= dict.fromkeys(range(self._next, len(self._devices)), offset)
+        for number, at in sorted(missing.items()):
+            if _key(self._devices[number]) in self._seen:
                 continue
-            self._seen[key] = offset
-            name = f"{device.name}@{device.instance_id}"
+            name = _name(self._devices[number])
             self._state.problem(
-                offset,
+                at,
                 f"the description lists {name} before this place, the stream does not hold it",
                 name,
                 "another section",
                 device=name,
             )
 
-    def check_all_seen(self, offset: int) -> None:
-        """At the end: every device of the description must have been seen (§12.1, step 7)."""
-        if not any(item.severity is Severity.ERROR for item in self._state.problems):
-            self.missing_before(len(self._devices), offset)
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """A device of the description at its place: the header that is there and the one that should be."""
+
+    described: DeviceDescription
+    data: bytes
+    wanted: bytes
+    body_end: int
+    end: int
+
+    @property
+    def wrong(self) -> int | None:
+        """The first byte of the header that is not what it should be."""
+        return _first_difference(self.wanted, self.data)
+
+
+def _last_part(name: bytes) -> bytes:
+    return name.rpartition(b"/")[2]
+
+
+def _first_difference(wanted: bytes, found: bytes) -> int | None:
+    return next((i for i, (a, b) in enumerate(zip(wanted, found, strict=False)) if a != b), None)
 
 
 def _key(device: DeviceDescription) -> tuple[bytes, int]:
     return device.name.encode("utf-8", "replace"), device.instance_id
+
+
+def _name(device: DeviceDescription) -> str:
+    return f"{device.name}@{device.instance_id}"

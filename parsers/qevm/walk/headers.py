@@ -35,6 +35,11 @@ _IDSTR = re.compile(rb"[\x21-\x7e]{2,255}\Z")
 # Nearly all names hold a lowercase letter; the others (PCIBUS, …/I440FX) are a path or a whole word.
 _WORD = re.compile(rb"[a-z]|/[A-Z0-9_]{3,}\Z|\A[A-Z][A-Z0-9_]{3,}\Z")
 
+# What there may be of a START or FULL header that is cut off: id below 65536, a name of 2 bytes and more.
+_HEAD_BEGINS = re.compile(
+    rb"[\x01\x04](?:\Z|\0(?:\Z|\0.{0,2}\Z|\0..[\x02-\xff][\x21-\x7e]{0,255}.{0,8}\Z))", re.DOTALL
+)
+
 MAX_HEADER = 14 + 255
 
 
@@ -109,7 +114,7 @@ class Plausibility:
         """True when what is at ``offset`` passes the test for its type (§12.3).
 
         ``limit`` is the end of the data or of the package, which is a good place too; ``in_package``
-        allows no EOF.
+        allows no EOF.  A header that the end of the data cuts off passes when what is there of it would.
         """
         if offset >= limit:
             return offset == limit
@@ -118,12 +123,19 @@ class Plausibility:
 
     def _test(self, data: bytes, offset: int, limit: int, in_package: bool) -> bool:
         kind = data[0]
+        cut = offset + len(data) == self._source.size
         if kind in (SectionType.START, SectionType.FULL):
             head = parse_head(data, 0, offset)
-            return head is not None and (head.plausible or (head.idstr, head.instance_id) in self._devices)
+            if head is None:
+                return cut and _HEAD_BEGINS.match(data) is not None
+            return head.plausible or (head.idstr, head.instance_id) in self._devices
         if kind in (SectionType.PART, SectionType.END):
-            return len(data) >= 5 and int.from_bytes(data[1:5], "big") in self._chains
+            if len(data) < 5:
+                return cut and any(_ID.pack(number).startswith(data[1:]) for number in self._chains)
+            return int.from_bytes(data[1:5], "big") in self._chains
         if kind == SectionType.COMMAND:
+            if len(data) < 5:
+                return cut and data[1:2] in (b"", b"\0")
             return _command_fits(data)
         if kind == SectionType.EOF and not in_package:
             return self.eof(data, offset, limit)
@@ -144,8 +156,6 @@ class Plausibility:
 
 
 def _command_fits(data: bytes) -> bool:
-    if len(data) < 5:
-        return False
     command, length = _COMMAND.unpack_from(data, 1)
     allowed = COMMAND_LENGTHS.get(command, ())
     return allowed is None or length in allowed

@@ -19,6 +19,8 @@ from qevm.walk.headers import MAX_HEADER, Head, Plausibility, footer, parse_head
 
 _WINDOW = 1 << 20
 _BUDGET_FACTOR = 4
+# A body that a built-in layout makes longer than this by bytes behind the end of the data is no such body.
+_LONGEST_LAYOUT = 1 << 20
 _HEADER = re.compile(rb"[\x01\x04]\x00\x00[\x00-\xff]{2}[\x02-\xff][\x21-\x7e]{2}")
 _DESCRIPTION = re.compile(rb"\x00\x06[\x00-\xff]{4}\{\s*\"(?:configuration|page_size|devices)\"")
 
@@ -45,7 +47,8 @@ class Recovery:
             # Most ends are near: look at little first, then at more.
             size = min(size * 4, _WINDOW)
 
-    def _next_located(self, offset: int) -> int | None:
+    def next_located(self, offset: int) -> int | None:
+        """The next section from ``offset`` on that the tail located; None when there is none."""
         at = bisect_left(self._anchors, offset)
         return self._anchors[at] if at < len(self._anchors) else None
 
@@ -64,8 +67,18 @@ class Recovery:
                 at = data.find(wanted, at + 1)
         return None
 
+    def behind(self, pattern: bytes, start: int, limit: int, in_package: bool) -> int | None:
+        """The offset behind the first ``pattern`` from ``start`` on that a plausible item follows."""
+        for base, data in self._windows(start, limit, len(pattern) - 1):
+            at = data.find(pattern)
+            while at >= 0:
+                if self._plausible.item(base + at + len(pattern), limit, in_package):
+                    return base + at + len(pattern)
+                at = data.find(pattern, at + 1)
+        return None
+
     def first_footer(self, start: int, ids: list[int], limit: int, in_package: bool) -> int | None:
-        """Which of ``ids`` the first footer behind ``start`` names, None when there is none before a header."""
+        """Which of ``ids`` the first footer behind ``start`` names, None when a header comes first."""
         ends = {
             number: found[1]
             for number in ids
@@ -83,28 +96,60 @@ class Recovery:
 
         ``described``: the description has a length, but a wrong one; then built-in layouts are not asked.
         """
-        located = self._next_located(head.body)
+        located = self.next_located(head.body)
         stop = limit if located is None else min(limit, located)
         wanted = footer(head.section_id)
-        if not described:
-            name = safetext.decode(head.idstr)
-            for end, _ in match_body(self._source, head.body, stop, name, head.version_id):
-                if footers is not False and self._source.read(end, 5) == wanted:
-                    if self._plausible.item(end + 5, limit, in_package):
-                        return end, end + 5, Confidence.FOOTER_BOUNDED
-                elif not footers and self._plausible.item(end, limit, in_package):
-                    return end, end, Confidence.GUESSED
+        ends = [] if described else self._layout_ends(head, stop)
+        for end in ends:
+            if footers is not False and self._source.read(end, 5) == wanted:
+                if self._plausible.item(end + 5, limit, in_package):
+                    return end, end + 5, Confidence.FOOTER_BOUNDED
+            elif not footers and self._plausible.item(end, limit, in_package):
+                return end, end, Confidence.GUESSED
         if footers is not False:
             found = self.chunk_end(head.body, head.section_id, limit, in_package, footers)
             if found is not None and found[1] <= stop:
                 return (*found, Confidence.FOOTER_BOUNDED)
             if footers:
-                return None
+                return None if described else self._without_footer(head, ends, stop, limit, in_package)
         end = self.next_anchor(head.body, stop, in_package)
-        if end >= limit and not in_package and self._source.read(limit - 1, 1) == b"\0":
-            # Without a description the stream's last byte is EOF.
-            end = limit - 1
+        if end >= limit and not in_package:
+            if self.needed(head, limit) is not None:
+                return None
+            if self._source.read(limit - 1, 1) == b"\0":
+                # Without a description the stream's last byte is EOF.
+                end = limit - 1
         return end, end, Confidence.GUESSED
+
+    def _layout_ends(self, head: Head, stop: int) -> list[int]:
+        name = safetext.decode(head.idstr)
+        return [end for end, _ in match_body(self._source, head.body, stop, name, head.version_id)]
+
+    def _without_footer(
+        self, head: Head, ends: list[int], stop: int, limit: int, in_package: bool
+    ) -> tuple[int, int, Confidence] | None:
+        """As :meth:`body_end`, where the footer is damaged: by a built-in layout, or the next anchor."""
+        for end in ends:
+            if self.like_footer(end, head.section_id) and self._plausible.item(end + 5, limit, in_package):
+                return end, end + 5, Confidence.CONFLICTING
+            if self._plausible.item(end, limit, in_package):
+                return end, end, Confidence.CONFLICTING
+        end = self.next_anchor(head.body, stop, in_package)
+        if end >= limit:
+            return None
+        if end - 5 >= head.body and self.like_footer(end - 5, head.section_id):
+            return end - 5, end, Confidence.CONFLICTING
+        return end, end, Confidence.UNKNOWN
+
+    def like_footer(self, offset: int, section_id: int) -> bool:
+        """True when a footer of ``section_id`` stands here whose magic, or whose id, is damaged."""
+        data, wanted = self._source.read(offset, 5), footer(section_id)
+        return data[:1] == wanted[:1] or data[1:] == wanted[1:]
+
+    def needed(self, head: Head, limit: int) -> int | None:
+        """How long the body is by a built-in layout when ``limit`` cuts it off, else None."""
+        ends = self._layout_ends(head, limit + _LONGEST_LAYOUT)
+        return min(ends) - head.body if ends and min(ends) > limit else None
 
     def next_anchor(self, offset: int, limit: int, in_package: bool) -> int:
         """The next place from ``offset`` on where the walk can go on; ``limit`` when there is none.
@@ -112,7 +157,7 @@ class Recovery:
         A located section, a plausible START or FULL header, a footer of an open chain with a
         plausible item behind it, or EOF with a description.
         """
-        located = self._next_located(offset)
+        located = self.next_located(offset)
         stop = limit if located is None else min(limit, located)
         footers = self._chain_footers()
         for base, data in self._windows(offset, stop, MAX_HEADER):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from qevm import safetext
+from qevm.bodies import registry
 from qevm.bodies.command import scan_command
 from qevm.bodies.config import scan_configuration
 from qevm.bodies.protocol import BadBody
@@ -26,6 +27,9 @@ from qevm.walk.headers import MAX_HEADER, Head, parse_head
 from qevm.walk.state import Scope, WalkState
 
 MAX_PACKAGE_DEPTH = 4
+
+# The last command of a package, which begins the postcopy phase: 08, be16 5, no payload (§9.3).
+_RUN = b"\x08\0\5\0\0"
 
 _TYPES = {int(kind): kind for kind in SectionType}
 
@@ -46,6 +50,8 @@ class Walker:
         located: Iterable[LocatedSection] = (),
     ) -> None:
         self.state = WalkState(facts, index, problems, found, located)
+        for section in self.state.located.values():
+            facts.footers = section.end > section.body_end
         self.end_of_stream: int | None = None
         self.saw_eof = False
         self._chunks = Chunks(self.state)
@@ -82,7 +88,10 @@ class Walker:
             elif kind == SectionType.EOF and not scope.in_package:
                 if self._eof(offset, scope):
                     return
-            elif not self._full.read_expected(offset, scope):
+            elif not (
+                self._full.read_expected(offset, scope)
+                or (yield from self._chunks.read_damaged(offset, scope))
+            ):
                 self._unexpected(offset, kind, scope)
             yield cursor.position
         if not scope.in_package:
@@ -102,9 +111,11 @@ class Walker:
         data = state.cursor.peek(min(MAX_HEADER, scope.limit - offset))
         head = parse_head(data, 0, offset)
         good = head is not None and (self._full.knows(head) or head.plausible)
-        surprising = head is None or (head.type == SectionType.FULL and not self._full.knows(head))
-        if (surprising or not good) and self._full.read_expected(offset, scope):
-            return
+        if head is None or not good or self._is_surprising(head):
+            if (not good or self._full.is_complete) and self._full.read_expected(offset, scope):
+                return
+            if (yield from self._chunks.read_damaged_start(offset, scope)):
+                return
         if head is None:
             needed = 14 + (data[5] if len(data) > 5 else 0)
             if (
@@ -128,6 +139,13 @@ class Walker:
             yield from self._chunks.start(head, scope)
         else:
             yield from self._full.read(head, scope)
+
+    def _is_surprising(self, head: Head) -> bool:
+        """A header that may be good, and yet is none that one would expect here."""
+        if head.type == SectionType.FULL:
+            return not self._full.knows(head)
+        name = safetext.decode(head.idstr)
+        return registry.body_for(name, SectionKind.START, self.state.facts) is None
 
     def _configuration(self) -> None:
         state = self.state
@@ -183,17 +201,7 @@ class Walker:
     def _package(self, row: int, start: int, length: int, scope: Scope) -> Iterator[int]:
         """The nested stream of a PACKAGED command, inside the command's own section (§9.3)."""
         state = self.state
-        end = start + length
-        if end > scope.limit:
-            left = scope.limit - start
-            state.problem(
-                start - 4,
-                f"PACKAGED announces {length} bytes, {left} are left",
-                str(length),
-                str(left),
-                row=row,
-            )
-            end = scope.limit
+        end = self._package_end(row, start, length, scope)
         state.index.finish(row, end, end)
         if scope.depth >= MAX_PACKAGE_DEPTH:
             state.problem(
@@ -206,6 +214,30 @@ class Walker:
         else:
             yield from self._items(Scope(end, row, scope.depth + 1))
         state.cursor.position = end
+
+    def _package_end(self, row: int, start: int, length: int, scope: Scope) -> int:
+        """Where a package ends: as announced, or behind its RUN command when the length is wrong."""
+        state = self.state
+        end, left = start + length, scope.limit - start
+        if length <= left and state.source.read(end - len(_RUN), len(_RUN)) == _RUN:
+            return end
+        found = state.recovery.behind(_RUN, start, scope.limit, scope.in_package)
+        if length > left:
+            message = f"PACKAGED announces {length} bytes, {left} are left"
+            if found is None:
+                # As likely as a wrong length: the file was cut.
+                state.problem(
+                    scope.limit, f"truncated inside a package: {message}", str(length), str(left), row=row
+                )
+                return scope.limit
+            message += f"; its RUN command ends it after {found - start}"
+            state.problem(start - 4, message, str(found - start), str(length), row=row)
+            return found
+        if found is not None:
+            message = f"PACKAGED announces {length} bytes, its RUN command ends it after {found - start}"
+            state.problem(min(end, found), message, str(found - start), str(length), row=row)
+            return found
+        return end
 
     def _eof(self, offset: int, scope: Scope) -> bool:
         """The EOF byte and what is behind it (§10).  False when it cannot be the end."""
@@ -296,9 +328,13 @@ class Walker:
         count = sum(1 for device in state.index.devices if not device.iterative)
         last = state.index[-1]
         name = f"{last.kind.name} {last.device_id}".strip()
+        message = f"the stream ends without EOF marker after {name}; {count} devices present"
+        for body in () if count else state.bodies.values():
+            why = getattr(body, "why_incomplete", "")
+            message += f"; {why}" if why else ""
         state.problem(
             limit,
-            f"the stream ends without EOF marker after {name}; {count} devices present",
+            message,
             "EOF",
             "end of data",
             row=len(state.index) - 1,
@@ -321,7 +357,7 @@ def _why_implausible(head: Head) -> tuple[int, str, str]:
 def _why_invalid(data: bytes, length: int, left: int) -> tuple[int, str]:
     """(offset in the section, reason) of a description that cannot be used at all."""
     if length > max(left, 0):
-        return 1, f"it announces {length} bytes, {max(left, 0)} are present"
+        return 5 + left, f"it announces {length} bytes, {max(left, 0)} are present"
     try:
         parse(data)
     except BadDescription as error:

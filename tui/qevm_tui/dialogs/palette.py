@@ -11,7 +11,6 @@ from textual.content import Content
 from textual.types import IgnoreReturnCallbackType
 
 from qevm.safetext import safe
-from qevm_tui import moves
 from qevm_tui.dialogs.jump import DeviceKey, all_devices
 from qevm_tui.keys import KEYS
 
@@ -31,8 +30,7 @@ class QevmCommands(Provider):
             yield f"device {safe(idstr)}@{instance}", size, partial(self._jump, (idstr, instance))
 
     def _jump(self, device: DeviceKey) -> None:
-        app = cast("QevmApp", self.app)
-        app.go(partial(moves.device, app.capture, *device), "the device")
+        cast("QevmApp", self.app).go_to_device(*device)
 
     async def discover(self) -> Hits:
         for text, note, command in self._commands():

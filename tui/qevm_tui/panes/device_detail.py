@@ -10,16 +10,16 @@ from textual import events
 from textual.binding import BindingType
 
 from qevm.field import Field
-from qevm.problems import Severity
+from qevm.problems import QevmError, Severity
 from qevm.safetext import safe
 from qevm.section import Section, SectionKind
-from qevm_tui.field_words import value_words
 from qevm_tui.keys import bindings
 from qevm_tui.outline import Outline, Path
 from qevm_tui.palette import Palette
 from qevm_tui.panes.columns import RowText
 from qevm_tui.panes.container_rows import open_elements, part_lines, put_element
-from qevm_tui.panes.field_model import FieldModel, FieldNode
+from qevm_tui.panes.field_model import FieldModel
+from qevm_tui.panes.field_row import put_field
 from qevm_tui.panes.line_pane import ListPane
 from qevm_tui.problem_rows import ProblemRows
 from qevm_tui.selection import FieldChosen, Selection
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from qevm_tui.container_parts import Parts
 
 _FEW = 24
-"""Structs with so few fields below a short body are opened from the start."""
+"""So many fields in structs are opened from the start."""
+
+_KEPT_CLOSED = ("header", "footer", "derived")
 
 
 class DeviceDetail(ListPane):
@@ -110,13 +112,12 @@ class DeviceDetail(ListPane):
         self.cursor_row = min(self.cursor_row, max(0, self.row_count - 1))
 
     def _open_small(self, root: Field) -> None:
-        """Open what leaves the whole on about one screen: a body with little in it is seen at once."""
+        """Open what leaves the whole on about one screen, but not what was derived from other fields."""
         room = _FEW
-        for number, child in enumerate(root.children):
-            if number >= _FEW:
-                break
+        for number in range(min(len(root.children), _FEW)):
+            child = root.children[number]
             inner = len(child.children)
-            if 0 < inner <= room and child.type not in ("header", "footer"):
+            if 0 < inner <= room and child.type not in _KEPT_CLOSED:
                 self._outline.open(self._model.outline_path((number,)))
                 room -= inner
 
@@ -151,9 +152,13 @@ class DeviceDetail(ListPane):
         chain = self._chain_line(section)
         if chain:
             put(chain, self.palette.dim)
-        summary = safe(self._capture.summary(section), 400) if section.index >= 0 else ""
-        if summary:
-            put(summary, self.palette.meaning)
+        try:
+            summary = safe(self._capture.summary(section), 400) if section.index >= 0 else ""
+        except QevmError as error:
+            put(f"! {safe(str(error))}", self.palette.problem)
+        else:
+            if summary:
+                put(summary, self.palette.meaning)
         if section.index >= 0:
             for problem in self._problems.of_row(section.index)[:20]:
                 sign, style = ("!", self.palette.problem)
@@ -167,7 +172,7 @@ class DeviceDetail(ListPane):
 
     def _chain_line(self, section: Section) -> str:
         capture = self._capture
-        if section.device is None or section.index < 0:
+        if section.device is None or section.index < 0 or section.device >= len(capture.index.devices):
             return ""
         device = capture.index.devices[section.device]
         rows = device.sections
@@ -201,61 +206,13 @@ class DeviceDetail(ListPane):
         text.add(
             ("▾ " if self._outline.is_open(path) else "▸ ") if node.children else "  ", self.palette.accent
         )
-        if node.field.type == "element" and not node.is_range:
-            put_element(text, node.field, self.palette)
-            return text.segments()
-        columns = self._columns(node, width)
         if node.is_range:
             text.add(f"[{node.low:,} … {node.high - 1:,}]", self.palette.dim)
+        elif node.field.type == "element":
+            put_element(text, node.field, self.palette)
         else:
-            self._put_field(text, node.field, width - sum(len(c) + 1 for c in columns))
-        end = width - sum(len(c) + 1 for c in columns)
-        for cell in columns:
-            end += len(cell) + 1
-            text.right(cell, self.palette.dim, end)
+            put_field(text, node.field, self.palette)
         return text.segments()
-
-    def _columns(self, node: FieldNode, width: int) -> list[str]:
-        """Type, offset and size at the right edge, the wider the pane the more of them."""
-        field = node.field
-        if node.is_range:
-            return []
-        cells: list[str] = []
-        if width >= 66:
-            cells.append(f"{safe(field.type, 14):<14}")
-        if width >= 76:
-            cells.append(f"0x{field.offset:x}")
-        if width >= 50:
-            cells.append(f"{field.size:>7,}")
-        return cells
-
-    def _put_field(self, text: RowText, field: Field, limit: int) -> None:
-        palette = self.palette
-        room = max(0, text.left - (text.width - limit))
-        name = safe(field.name, 80)
-        value = value_words(field)
-        if field.problem:
-            text.add("! ", palette.problem)
-            room -= 2
-        start = text.width - text.left
-        text.add(name, palette.name, room if not value else max(room - len(value) - 2, room // 2))
-        if field.inferred:
-            text.add("~", palette.note)
-        if not value and len(field.children) > 8:
-            value = f"{len(field.children):,} fields"
-        used = text.width - text.left
-        # Values of one level line up where there is room for it.
-        column = min(start + 22, limit - len(value)) if limit - start > 30 else used + 2
-        text.pad_to(min(max(used + 2, column), limit))
-        text.add(value, palette.number if field.value is not None else palette.dim, self._room(text, limit))
-        if field.meaning:
-            text.add("  " + safe(field.meaning, 400), palette.meaning, self._room(text, limit))
-        if field.problem:
-            text.add("  " + safe(field.problem, 400), palette.problem, self._room(text, limit))
-
-    @staticmethod
-    def _room(text: RowText, limit: int) -> int:
-        return max(0, limit - (text.width - text.left))
 
     # -- moving -----------------------------------------------------------------------------------
 

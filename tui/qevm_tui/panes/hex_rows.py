@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from qevm.field import Field, LazyFields, Role
-from qevm.problems import SourceError
+from qevm.problems import QevmError, SourceError
 
 if TYPE_CHECKING:
     from qevm.index import SectionIndex
@@ -81,7 +82,8 @@ def tints(
         _fill(roles, low, section.offset, section.body, Role.HEADER)
         _fill(roles, low, section.body_end, section.end, Role.FOOTER)
     if root is not None:
-        _fill_fields(roles, low, high, root, 0)
+        with suppress(QevmError):
+            _fill_fields(roles, low, high, root, 0)
     return roles
 
 

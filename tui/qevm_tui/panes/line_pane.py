@@ -15,7 +15,10 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from qevm.problems import QevmError
+from qevm.safetext import safe
 from qevm_tui.palette import Palette
+from qevm_tui.panes.columns import fit
 
 WHEEL_ROWS = 3
 
@@ -109,11 +112,18 @@ class LinePane(Widget, can_focus=True):
             return self._title_strip()
         width = self.view_width
         row = self.top + y - 1
-        segments = self.render_row(row, width) if row < self.row_count else []
+        segments = self._segments(row, width) if row < self.row_count else []
         strip = Strip(segments)
         strip = strip.adjust_cell_length(width)
         bar = Segment("┃", self.palette.accent if self.has_focus else self.palette.rule)
         return Strip([*strip, bar if self._is_thumb(y - 1) else Segment(" ")], width + 1)
+
+    def _segments(self, row: int, width: int) -> list[Segment]:
+        try:
+            return self.render_row(row, width)
+        except QevmError as error:
+            # Rows are made from the file when they are seen, and the file can change.
+            return [Segment(fit(f" ! {safe(str(error))}", width), self.palette.problem)]
 
     def _title_strip(self) -> Strip:
         width = self.size.width

@@ -12,7 +12,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.timer import Timer
 
-from qevm.problems import Severity
+from qevm.problems import QevmError, Severity
 from qevm.safetext import safe
 from qevm.section import Device, Section, SectionKind
 from qevm_tui.keys import bindings
@@ -333,7 +333,11 @@ class SectionTree(ListPane):
         if found is None:
             if len(self._summaries) >= _SUMMARIES:
                 self._summaries.clear()
-            found = safe(self._capture.summary(section), 120)
+            try:
+                found = safe(self._capture.summary(section), 120)
+            except QevmError:
+                # The hex pane says that the bytes cannot be read; the section is still there.
+                return ""
             if section.index < len(self._capture.index) - 1 or self._capture.complete:
                 self._summaries[section.index] = found
         return found
