@@ -52,13 +52,25 @@ class Search:
         if query.kind is Kind.DEVICE:
             self._scan = DeviceScan(capture, query.device)
         elif query.test is not None:
-            self._scan = FieldScan(capture, self._sections(), query.test)
+            self._scan = FieldScan(capture, self._sections(), query.test, records=scope is not Scope.CAPTURE)
         else:
             spans = self._spans()
             if query.kind is Kind.REGEX:
                 self._scan = RegexScan(capture.source, query.expression, spans, self._pages)
             else:
                 self._scan = PatternScan(capture.source, query.patterns, spans, self._pages)
+
+    @property
+    def left_out(self) -> str:
+        """What this search does not look at, in words; empty when it sees all of its scope."""
+        capture = self._capture
+        if self.query.test is not None and self.scope is Scope.CAPTURE and self._ram_devices():
+            return "page records only with a smaller scope"
+        if not self.query.kind.of_bytes and not capture.complete:
+            return "only what is indexed so far"
+        if self.scope in (Scope.RAM, Scope.DEVICE) and not capture.complete:
+            return "only what is indexed so far"
+        return ""
 
     def steps(self, origin: Origin, *, backward: bool = False) -> Iterator[Step]:
         """Every match once, the nearest to ``origin`` first, from the other end again when that is reached.
@@ -101,7 +113,8 @@ class Search:
             return None
         longest = max(pattern.length for pattern in self.query.patterns)
         steps = self._scan.forward(max(0, low - longest + 1), high)
-        return [(step.match.start, step.match.end) for step in steps if step.match is not None]
+        found = [step.match for step in steps if step.match is not None]
+        return [(match.start, match.end) for match in found if match.end > low]
 
     # -- what is searched -------------------------------------------------------------------------
 
