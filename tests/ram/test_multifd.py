@@ -12,7 +12,7 @@ import examples
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_real_captures import opened
+from test_ram_of_captures import opened
 
 from qevm import layout
 from qevm.bodies.multifd import Channel, NeedsZstandard

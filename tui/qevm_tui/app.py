@@ -12,7 +12,7 @@ from textual.containers import Container
 from textual.geometry import Size
 
 from qevm.problems import QevmError
-from qevm_tui.explorer import Explorer
+from qevm_tui.another_stream import AnotherStream
 from qevm_tui.keys import bindings
 from qevm_tui.palette import palette_for
 from qevm_tui.panes.bars import Bar, KeyFooter
@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from textual.driver import Driver
 
     from qevm.capture import Capture
+    from qevm_tui.questions import Questions
 
 PANES = ("tree", "hex", "detail")
 
 
-class QevmApp(Explorer):
+class QevmApp(AnotherStream):
     """The explorer with its panes.  No pane knows another one: all show the explorer's selection."""
 
     CSS_PATH = "app.tcss"
@@ -40,20 +41,25 @@ class QevmApp(Explorer):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("app")]
     ESCAPE_TO_MINIMIZE = False
 
-    def __init__(self, capture: Capture, *, walk: bool = True) -> None:
-        """``walk``: index the capture in the background from the start."""
-        super().__init__(capture)
+    def __init__(self, capture: Capture, *, walk: bool = True, questions: Questions | None = None) -> None:
+        """``walk``: index the capture in the background from the start.
+
+        ``questions`` are those that come up where the capture is unpacked.
+        """
+        super().__init__(capture, questions)
         self.animation_level = "none"
         self.register_theme(QEVM_DARK)
         self.theme = QEVM_DARK.name
         self.palette = palette_for(self.console.color_system, self.no_color)
-        self.tree_pane = SectionTree(capture, self.problems, self.palette)
+        self.tree_pane = SectionTree(capture, self.problems, self.palette, self.parts)
         self.hex_pane = HexPane(capture, self.palette)
-        self.detail_pane = DeviceDetail(capture, self.problems, self.palette)
+        self.detail_pane = DeviceDetail(capture, self.problems, self.palette, self.parts)
         self.header_bar = Bar(self.palette, id="header")
         self.status_bar = Bar(self.palette, id="status")
         self.sizes = PaneSizes()
         self.zoomed = ""
+        self.first_words = ""
+        """Why what the user wanted before this could not be opened."""
         self._walk_wanted = walk
 
     def get_driver_class(self) -> type[Driver]:
@@ -82,6 +88,9 @@ class QevmApp(Explorer):
         self.first_step()
         if self._walk_wanted and not self.capture.complete:
             self.call_after_refresh(self.start_walk)
+        self.start_watching()
+        if self.first_words:
+            self.say(self.first_words, bad=True)
 
     def on_resize(self, event: events.Resize) -> None:
         # What a terminal shows after a change of size is its own affair.
@@ -98,13 +107,19 @@ class QevmApp(Explorer):
         self.tree_pane.grown()
         self.hex_pane.grown()
         self.detail_pane.grown()
+        if self.hex_pane.digits_changed():
+            self._arrange()
+
+    def show_other_bytes(self) -> None:
+        self.hex_pane.reread()
 
     def show_bars(self) -> None:
-        self.header_bar.put(*header_spans(self.capture, self.problems, self.progress, self.palette))
+        around = self.parts.bad
+        self.header_bar.put(*header_spans(self.capture, self.problems, around, self.doing, self.palette))
         waiting = self.waiting[0] if self.waiting is not None else ""
         wide = self.size.width >= STACK_BELOW
         self.status_bar.put(
-            *status_spans(self.selection, self.root, self.palette, self.message, waiting, wide)
+            *status_spans(self.capture, self.selection, self.root, self.palette, self.message, waiting, wide)
         )
 
     # -- sizes ------------------------------------------------------------------------------------
@@ -208,7 +223,7 @@ class QevmApp(Explorer):
                 self.go_to_offset(offset)
                 self.focus_pane("hex")
 
-        self.push_screen(GotoDialog(self.selection.cursor, self.capture.source.size, self.palette), goto)
+        self.push_screen(GotoDialog(self.selection.cursor, self.source.size, self.palette), goto)
 
     def action_export(self) -> None:
         """Ask what to export and where to."""
@@ -263,13 +278,13 @@ class QevmApp(Explorer):
         self.start_walk(reread=True)
 
     def action_cancel(self) -> None:
-        """Stop waiting; else drop the marked bytes; else stop the walk."""
+        """Stop waiting; else drop the marked bytes; else stop unpacking; else stop the walk."""
         if self.waiting is not None:
             self.waiting = None
             self.say("cancelled")
         elif self.hex_pane.stop_marking() or self.selection.marked:
             self.select_offset(self.selection.cursor)
-        elif self.progress is not None and self.progress.running:
+        elif not self.stop_unpacking() and self.doing.walk is not None and self.doing.walk.running:
             self._walk.stop()
 
     def action_redraw(self) -> None:
@@ -281,10 +296,3 @@ class QevmApp(Explorer):
         from qevm_tui.thin_line import forget
 
         forget(self._driver)
-
-
-def run(capture: Capture) -> int:
-    """Open the app on ``capture``; returns the exit status when it is closed."""
-    app = QevmApp(capture)
-    app.run()
-    return app.return_code or 0

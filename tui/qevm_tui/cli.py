@@ -42,7 +42,10 @@ def build_parser(*, demo: bool = False) -> argparse.ArgumentParser:
 
     add = functools.partial(_add, sub, demo)
 
-    add("open", commands.open_app, "open CAPTURE in the app (what plain `qevm CAPTURE` does)")
+    app = add("open", commands.open_app, "open CAPTURE in the app (what plain `qevm CAPTURE` does)")
+    app.add_argument(
+        "--follow", action="store_true", help="go on while the file is being written, until the stream ends"
+    )
 
     ls = add("ls", commands.ls, "one line a section, in stream order")
     ls.add_argument("--json", action="store_true", help="JSON Lines")

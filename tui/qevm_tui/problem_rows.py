@@ -30,6 +30,9 @@ class ProblemRows:
         if self._generation != self._capture.generation:
             # The walk began anew; what was known is void.
             self.__init__(self._capture)  # type: ignore[misc]
+        if self._capture.growing or (self._capture.follow and not self._capture.finished):
+            # The end of what is there now is no end of the stream.
+            return False
         problems = self._capture.problems
         count = len(problems)
         if count == self._known:

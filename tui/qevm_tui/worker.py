@@ -38,6 +38,8 @@ class Progress:
     complete: bool = False
     error: str = ""
     elapsed: float = 0.0
+    reread: bool | None = None
+    """Just after the file was looked at again: whether it had changed."""
 
     @property
     def percent(self) -> int:
@@ -87,15 +89,20 @@ class Walk:
         error = ""
         try:
             if reread:
-                capture.reread()
+                changed = capture.reread()
+                self._report(Progress(capture.walked, capture.source.size, reread=changed))
+            generation = capture.generation
             for offset in capture.walk():
                 now = time.monotonic()
+                if generation != capture.generation:
+                    # More bytes have arrived: the walk has begun anew.
+                    generation, begun, start = capture.generation, now, capture.base
                 while now < self._courtesy_until and not self._stop.is_set():
                     time.sleep(0.005)
                     now = time.monotonic()
                 if now - reported >= REPORT_EVERY:
                     reported = now
-                    rate = (offset - start) / max(now - begun, 1e-6)
+                    rate = max(offset - start, 0) / max(now - begun, 1e-6)
                     left = (capture.source.size - offset) / rate if rate else 0.0
                     self._report(Progress(offset, capture.source.size, rate, left))
                 if self._stop.is_set():

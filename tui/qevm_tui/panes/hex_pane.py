@@ -13,6 +13,7 @@ from textual.geometry import Region
 from textual.message import Message
 
 from qevm.field import Field
+from qevm.safetext import safe
 from qevm_tui.keys import bindings
 from qevm_tui.palette import Palette
 from qevm_tui.panes.hex_rows import PageCache, tints
@@ -21,6 +22,7 @@ from qevm_tui.selection import BytesChosen, Selection
 
 if TYPE_CHECKING:
     from qevm.capture import Capture
+    from qevm.source import Source
 
 _PRINTABLE = bytes(b if 0x20 <= b < 0x7F else 0x2E for b in range(256))
 """For ``bytes.translate``: what the ASCII column shows for each byte."""
@@ -42,7 +44,9 @@ class HexPane(LinePane):
     def __init__(self, capture: Capture, palette: Palette) -> None:
         super().__init__(palette, id="hex")
         self._capture = capture
+        self._source: Source = capture.source
         self._pages = PageCache(capture.source)
+        self._digits = self.digits
         self._selection = Selection()
         self._root: Field | None = None
         self._anchor: int | None = None
@@ -54,8 +58,15 @@ class HexPane(LinePane):
 
     @property
     def digits(self) -> int:
-        """Hex digits of the offset column."""
-        return max(6, len(f"{max(self._capture.source.size - 1, 0):x}"))
+        """Hex digits of the offset column: enough for the stream and for the file around it."""
+        container = self._capture.container
+        size = max(self._capture.source.size, 0 if container is None else container.source.size)
+        return max(6, len(f"{max(size - 1, 0):x}"))
+
+    def digits_changed(self) -> bool:
+        """Whether the offset column has become wider or narrower since the last call: bytes arrive."""
+        before, self._digits = self._digits, self.digits
+        return before != self._digits
 
     @property
     def per_row(self) -> int:
@@ -64,10 +75,15 @@ class HexPane(LinePane):
 
     @property
     def row_count(self) -> int:
-        return -(-self._capture.source.size // self._per_row)
+        return -(-self._source.size // self._per_row)
 
     def title(self) -> str:
         mode = "hex, marking" if self._marking else "hex"
+        part = self._selection.part
+        if part is not None:
+            mode += f"  {safe(part.name, 60)}"
+        if self._source is not self._capture.source:
+            mode += "  (bytes of the file)"
         return f"{mode}  {self._pages.error}" if self._pages.error else mode
 
     def on_resize(self) -> None:
@@ -81,6 +97,8 @@ class HexPane(LinePane):
             first = self.top * self._per_row
             self._per_row = fits
             self.top = first // fits
+            # The first paint may have come before this.
+            self.refresh()
         super().on_resize()
         self._forget_tints()
         self.show_row(self._selection.cursor // self._per_row)
@@ -90,6 +108,9 @@ class HexPane(LinePane):
     def show_selection(self, selection: Selection, root: Field | None) -> None:
         """Paint another selection; scroll to its cursor."""
         before, self._selection = self._selection, selection
+        self._look_at(selection.source or self._capture.source)
+        if selection.part is not before.part:
+            self.refresh_title()
         if not selection.marked and not self._marking:
             self._anchor = None
         if root is not self._root or selection.section != before.section:
@@ -100,6 +121,15 @@ class HexPane(LinePane):
             self._refresh_bytes(before)
             self._refresh_bytes(selection)
         self.show_row(selection.cursor // self._per_row)
+
+    def _look_at(self, source: Source) -> None:
+        """Show the bytes of ``source``: the stream's, or those of the file around it."""
+        if source is not self._source:
+            self._source = source
+            self._pages = PageCache(source)
+            self._forget_tints()
+            self.top = 0
+            self.refresh()
 
     def reread(self) -> None:
         """Drop what was read and read the bytes in view again."""
@@ -133,7 +163,8 @@ class HexPane(LinePane):
             first = self.top * self._per_row
             end = max(high, first + self.view_height * self._per_row)
             first = min(first, low)
-            roles = tints(self._capture.index, self._selection.section, self._root, first, end)
+            index = self._capture.index if self._source is self._capture.source else None
+            roles = tints(index, self._selection.section, self._root, first, end)
             self._tints = (first, end, roles)
         return roles[low - first : high - first]
 
@@ -203,7 +234,7 @@ class HexPane(LinePane):
     # -- moving -----------------------------------------------------------------------------------
 
     def _go(self, offset: int, *, mark: bool = False) -> None:
-        offset = min(max(offset, 0), max(self._capture.source.size - 1, 0))
+        offset = min(max(offset, 0), max(self._source.size - 1, 0))
         if mark or self._marking:
             if self._anchor is None:
                 self._anchor = self._selection.cursor
@@ -228,7 +259,7 @@ class HexPane(LinePane):
 
     def _go_rows(self, rows: int, *, mark: bool = False) -> None:
         wanted = self._selection.cursor + rows * self._per_row
-        if 0 <= wanted < self._capture.source.size or abs(rows) > 1:
+        if 0 <= wanted < self._source.size or abs(rows) > 1:
             self._go(wanted, mark=mark)
 
     def action_row_edge(self, side: int) -> None:
@@ -238,7 +269,7 @@ class HexPane(LinePane):
 
     def action_edge(self, side: int) -> None:
         """Move to the first or last byte of the capture."""
-        self._go(0 if side < 0 else self._capture.source.size - 1)
+        self._go(0 if side < 0 else self._source.size - 1)
 
     def action_mark(self, count: int) -> None:
         """Mark bytes from where the cursor was."""

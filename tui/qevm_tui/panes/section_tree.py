@@ -19,14 +19,17 @@ from qevm_tui.keys import bindings
 from qevm_tui.outline import Outline, Path
 from qevm_tui.palette import Palette
 from qevm_tui.panes.columns import RowText, tail_fit
+from qevm_tui.panes.container_rows import PartsAbove
 from qevm_tui.panes.line_pane import ListPane
 from qevm_tui.panes.tree_model import ByDevice, ByStream, Node, TreeModel
 from qevm_tui.problem_rows import ProblemRows
-from qevm_tui.selection import SectionChosen, Selection
+from qevm_tui.selection import PartChosen, SectionChosen, Selection
 from qevm_tui.words import chunk_name, confidence_sign, human
 
 if TYPE_CHECKING:
     from qevm.capture import Capture
+    from qevm.containers import ContainerPart
+    from qevm_tui.container_parts import Parts
 
 _SUMMARIES = 2048
 
@@ -46,11 +49,12 @@ class SectionTree(ListPane):
             super().__init__()
             self.mode = mode
 
-    def __init__(self, capture: Capture, problems: ProblemRows, palette: Palette) -> None:
+    def __init__(self, capture: Capture, problems: ProblemRows, palette: Palette, parts: Parts) -> None:
         super().__init__(palette, id="tree")
         self._capture = capture
         self._problems = problems
-        self._model: TreeModel = ByDevice(capture)
+        self._parts = parts
+        self._model = self._model_of(ByDevice.name)
         self._outline = Outline(self._model.count)
         self._named = 0
         self._generation = capture.generation
@@ -60,6 +64,9 @@ class SectionTree(ListPane):
         self._drawn: dict[int, list[Segment]] = {}
         self._follow: Timer | None = None
         self._shown: Section | None = None
+        self._shown_part: ContainerPart | None = None
+        self._lost = False
+        """The walk began anew and has not come back to the shown section yet."""
         self._count_instances()
 
     # -- what is shown ----------------------------------------------------------------------------
@@ -81,11 +88,17 @@ class SectionTree(ListPane):
         if mode != self._model.name:
             self._use(mode)
 
+    def _model_of(self, mode: str) -> TreeModel:
+        model: TreeModel = ByStream(self._capture) if mode == ByStream.name else ByDevice(self._capture)
+        return PartsAbove(model, self._parts) if self._parts.items else model
+
     def _use(self, mode: str) -> None:
-        self._model = ByStream(self._capture) if mode == ByStream.name else ByDevice(self._capture)
+        self._model = self._model_of(mode)
         self._outline = Outline(self._model.count)
         self.top = self.cursor_row = 0
-        if self._shown is not None:
+        if self._shown_part is not None:
+            self._reveal_part(self._shown_part)
+        elif self._shown is not None:
             self._reveal(self._shown)
         self.refresh()
 
@@ -97,9 +110,17 @@ class SectionTree(ListPane):
     def show_selection(self, selection: Selection) -> None:
         """Move the cursor to the selected section, opening what it is in."""
         self._stop_following()
-        if selection.section is not None and selection.section != self._shown:
-            self._shown = selection.section
+        part = selection.part
+        if part is not None and part is not self._shown_part:
+            self._shown, self._shown_part = None, part
+            self._reveal_part(part)
+        elif selection.section is not None and selection.section != self._shown:
+            self._shown, self._shown_part = selection.section, None
             self._reveal(selection.section)
+
+    def _reveal_part(self, part: ContainerPart) -> None:
+        if part in self._parts.items:
+            self.put_cursor(self._outline.row_of((self._parts.items.index(part),)))
 
     def _reveal(self, section: Section) -> None:
         if self.row_count and self.cursor_row < self.row_count:
@@ -111,6 +132,7 @@ class SectionTree(ListPane):
                     self.show_row(self.cursor_row)
                     return
         path_to = self._model.find(section)
+        self._lost = path_to is None
         if path_to is None:
             return
         rows = self.row_count
@@ -133,6 +155,8 @@ class SectionTree(ListPane):
         self._count_instances()
         if at_cursor and self.row_count != rows:
             self._keep_cursor(at_cursor, here, first, by)
+        if self._lost and self._shown is not None:
+            self._reveal(self._shown)
         drawn = dict(self._drawn)
         for y in range(self.view_height):
             row = self.top + y
@@ -209,7 +233,9 @@ class SectionTree(ListPane):
         super().on_resize()
 
     def _put_sign(self, text: RowText, node: Node) -> None:
-        if node.device is not None:
+        if node.part is not None:
+            worst = self._parts.worst_of(node.part)
+        elif node.device is not None:
             worst = self._problems.worst_of_device(node.device.number)
         elif node.first >= 0:
             worst = self._problems.worst_between(node.first, node.last)
@@ -225,6 +251,9 @@ class SectionTree(ListPane):
     def _put_name(self, text: RowText, node: Node, limit: int, *, nested: bool) -> None:
         before = text.left
         section = node.section
+        if node.part is not None:
+            text.add(safe(node.label, 120), self.palette.meaning, limit)
+            return
         if node.label:
             text.add(node.label, self.palette.text, limit)
             if section is not None and section.device is not None and self._model.name == ByStream.name:
@@ -279,7 +308,8 @@ class SectionTree(ListPane):
             cells.append((f"{'' if version is None else f'v{version}':>4}", self.palette.dim))
         if width >= 40:
             digits = len(f"{self._capture.source.size:x}")
-            where = f"0x{section.offset:0{digits}x}" if section is not None else ""
+            place = node.part.offset if node.part is not None else section.offset if section else None
+            where = "" if place is None else f"0x{place:0{digits}x}"
             cells.append((where, self.palette.dim))
         cells.append(self._size_cell(node))
         return cells
@@ -330,9 +360,13 @@ class SectionTree(ListPane):
         self._stop_following()
         if not self.row_count:
             return
-        section = self._node(self.cursor_row).section
-        if section is not None:
-            self._shown = section
+        node = self._node(self.cursor_row)
+        section = node.section
+        if node.part is not None:
+            self._shown, self._shown_part = None, node.part
+            self.post_message(PartChosen(node.part, jump=jump))
+        elif section is not None:
+            self._shown, self._shown_part = section, None
             self.post_message(SectionChosen(section, jump=jump))
 
     def action_choose(self) -> None:

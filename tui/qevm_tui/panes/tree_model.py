@@ -17,6 +17,7 @@ from qevm_tui.outline import FAN_OUT, Path
 
 if TYPE_CHECKING:
     from qevm.capture import Capture
+    from qevm.containers import ContainerPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Node:
 
     ``section`` is what choosing the node selects (for a device or a range: its first section);
     ``leaf`` tells that the node *is* this section.  ``first`` … ``last`` are the index rows that it
-    stands for, for problems inside; -1 where there are none.
+    stands for, for problems inside; -1 where there are none.  ``part`` is set for a part of the container.
     """
 
     label: str
@@ -37,6 +38,7 @@ class Node:
     device: Device | None = None
     first: int = -1
     last: int = -1
+    part: ContainerPart | None = None
 
 
 class TreeModel(Protocol):
