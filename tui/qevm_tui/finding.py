@@ -227,9 +227,7 @@ class Finding(Explorer):
 
     def _go_to(self, match: Match, *, jump: bool) -> None:
         if match.section is not None:
-            self.select(
-                Selection(match.section, match.path, match.start, match.start, match.end), jump=jump
-            )
+            self.select(Selection(match.section, match.path, match.start, match.start, match.end), jump=jump)
         else:
             self.select_offset(match.start, jump=jump, anchor=match.end - 1)
 

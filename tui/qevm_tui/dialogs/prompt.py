@@ -43,9 +43,7 @@ class Prompt(Dialog[Result]):
         side = Line("", self.palette.dim, id="side")
         side.styles.width = 0
         yield Vertical(
-            Horizontal(
-                sign, QuietInput(self._value, placeholder=self._placeholder), side, classes="entry"
-            ),
+            Horizontal(sign, QuietInput(self._value, placeholder=self._placeholder), side, classes="entry"),
             Line("", self.palette.dim, id="answer"),
             classes="prompt",
         )
