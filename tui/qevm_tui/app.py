@@ -13,6 +13,7 @@ from textual.geometry import Size
 
 from qevm.problems import QevmError
 from qevm_tui.another_stream import AnotherStream
+from qevm_tui.finding import Finding
 from qevm_tui.keys import bindings
 from qevm_tui.palette import palette_for
 from qevm_tui.panes.bars import Bar, KeyFooter
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 PANES = ("tree", "hex", "detail")
 
 
-class QevmApp(AnotherStream):
+class QevmApp(Finding, AnotherStream):
     """The explorer with its panes.  No pane knows another one: all show the explorer's selection."""
 
     CSS_PATH = "app.tcss"
@@ -112,6 +113,9 @@ class QevmApp(AnotherStream):
 
     def show_other_bytes(self) -> None:
         self.hex_pane.reread()
+
+    def show_matches(self) -> None:
+        self.hex_pane.show_matches(self.finder.near)
 
     def show_bars(self) -> None:
         around = self.parts.bad
@@ -278,12 +282,16 @@ class QevmApp(AnotherStream):
         self.start_walk(reread=True)
 
     def action_cancel(self) -> None:
-        """Stop waiting; else drop the marked bytes; else stop unpacking; else stop the walk."""
+        """Stop waiting or searching; else drop marked bytes, then tints; else stop unpacking or the walk."""
         if self.waiting is not None:
             self.waiting = None
             self.say("cancelled")
+        elif self.stop_searching():
+            pass
         elif self.hex_pane.stop_marking() or self.selection.marked:
             self.select_offset(self.selection.cursor)
+        elif self.forget_matches():
+            pass
         elif not self.stop_unpacking() and self.doing.walk is not None and self.doing.walk.running:
             self._walk.stop()
 

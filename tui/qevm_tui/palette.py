@@ -39,6 +39,8 @@ class Palette:
     """Selected bytes."""
     roles: tuple[Style, ...]
     """One tint for each :class:`Role`, in its order."""
+    match: Style
+    """Bytes that a search found."""
 
 
 def _roles(styles: dict[Role, str]) -> tuple[Style, ...]:
@@ -76,6 +78,7 @@ DARK = _palette(
     cursor="color(231) on color(25)",
     cursor_away="on color(237)",
     selected="on color(17)",
+    match="bold underline color(221)",
 )
 """256 colours on a dark background."""
 
@@ -104,6 +107,7 @@ BASIC = _palette(
     cursor="white on blue",
     cursor_away="bold underline",
     selected="black on cyan",
+    match="bold underline yellow",
 )
 """The 16 colours that every terminal has."""
 
@@ -121,6 +125,7 @@ MONO = _palette(
     cursor="reverse",
     cursor_away="bold underline",
     selected="underline",
+    match="bold underline",
 )
 """No colour at all (NO_COLOR)."""
 
