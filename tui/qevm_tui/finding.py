@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.message import Message
@@ -16,6 +17,9 @@ from qevm_tui.explorer import Explorer
 from qevm_tui.seeker import Count, Seek, Seeker, Task
 from qevm_tui.selection import Selection, fields_along
 from qevm_tui.words import section_name
+
+if TYPE_CHECKING:
+    from qevm_tui.palette import Palette
 
 _REMEMBERED = 50
 _NEAR = 4096
@@ -75,6 +79,8 @@ class Finder:
 
 class Finding(Explorer):
     """Adds searching to the explorer."""
+
+    palette: Palette
 
     @cached_property
     def finder(self) -> Finder:
@@ -229,6 +235,9 @@ class Finding(Explorer):
         if match.section is not None:
             self.select(Selection(match.section, match.path, match.start, match.start, match.end), jump=jump)
         else:
+            if self.selection.source is not None:
+                # Offsets are to count the stream's bytes again, not those of a part of the container.
+                self.selection = Selection()
             self.select_offset(match.start, jump=jump, anchor=match.end - 1)
 
     def stop_searching(self) -> bool:

@@ -55,8 +55,7 @@ class Prompt(Dialog[Result]):
 
     def answer(self, text: str, style: Style | None = None) -> None:
         """Say something on the second line; ``text`` is safe for a terminal."""
-        if self.is_mounted:
-            self.query_one("#answer", Line).say(" " + text, style if style is not None else self.palette.dim)
+        self.query_one("#answer", Line).say(" " + text, style if style is not None else self.palette.dim)
 
     def beside(self, text: str) -> None:
         """Say something at the right of the input."""

@@ -39,7 +39,6 @@ class SearchPrompt(Prompt[tuple[str, Scope]]):
 
     def on_mount(self) -> None:
         self._show_scope()
-        super().on_mount()
 
     def _show_scope(self) -> None:
         self.beside(f" in {self.scope.value} (Tab)")
