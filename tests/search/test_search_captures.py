@@ -157,6 +157,8 @@ def test_an_empty_scope_is_refused(capture_path: Callable[[str], object]) -> Non
 def test_matches_near_a_screen_are_told_for_byte_patterns_only(walked: Walked) -> None:
     capture = walked("arm-microbit")
     found = search(capture, "QEVM")
+    assert found.near(1, 100) is None
+    next(found.all())
     assert found.near(1, 100) == [(0, 4)]
     assert found.near(4, 100) == []
     assert search(capture, "re:QEVM").near(0, 100) is None

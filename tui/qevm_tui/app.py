@@ -1,39 +1,32 @@
-"""The screen of the explorer: three panes, two bars, the dialogs, and how they are arranged."""
+"""The app: composition, dialogs, and the keys that belong to no pane."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.command import CommandPalette
 from textual.containers import Container
-from textual.geometry import Size
 
 from qevm.problems import QevmError
-from qevm_tui.another_stream import AnotherStream
+from qevm_tui.arranging import Arranging
+from qevm_tui.finding import Finding
 from qevm_tui.keys import bindings
-from qevm_tui.palette import palette_for
-from qevm_tui.panes.bars import Bar, KeyFooter
-from qevm_tui.panes.device_detail import DeviceDetail
-from qevm_tui.panes.hex_pane import HexPane
-from qevm_tui.panes.section_tree import SectionTree
+from qevm_tui.panes.bars import KeyFooter
 from qevm_tui.panes.splitter import Splitter
-from qevm_tui.sizes import STACK_BELOW, PaneSizes
+from qevm_tui.sizes import STACK_BELOW
 from qevm_tui.status import header_spans, status_spans
-from qevm_tui.theme import QEVM_DARK
 
 if TYPE_CHECKING:
     from textual.driver import Driver
 
     from qevm.capture import Capture
     from qevm_tui.questions import Questions
+    from qevm_tui.settings import Settings
 
-PANES = ("tree", "hex", "detail")
 
-
-class QevmApp(AnotherStream):
+class QevmApp(Finding, Arranging):
     """The explorer with its panes.  No pane knows another one: all show the explorer's selection."""
 
     CSS_PATH = "app.tcss"
@@ -41,26 +34,24 @@ class QevmApp(AnotherStream):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("app")]
     ESCAPE_TO_MINIMIZE = False
 
-    def __init__(self, capture: Capture, *, walk: bool = True, questions: Questions | None = None) -> None:
+    def __init__(
+        self,
+        capture: Capture,
+        *,
+        walk: bool = True,
+        questions: Questions | None = None,
+        settings: Settings | None = None,
+    ) -> None:
         """``walk``: index the capture in the background from the start.
 
-        ``questions`` are those that come up where the capture is unpacked.
+        ``questions`` are those that come up where the capture is unpacked.  ``settings`` change as the
+        user changes them.
         """
-        super().__init__(capture, questions)
-        self.animation_level = "none"
-        self.register_theme(QEVM_DARK)
-        self.theme = QEVM_DARK.name
-        self.palette = palette_for(self.console.color_system, self.no_color)
-        self.tree_pane = SectionTree(capture, self.problems, self.palette, self.parts)
-        self.hex_pane = HexPane(capture, self.palette)
-        self.detail_pane = DeviceDetail(capture, self.problems, self.palette, self.parts)
-        self.header_bar = Bar(self.palette, id="header")
-        self.status_bar = Bar(self.palette, id="status")
-        self.sizes = PaneSizes()
-        self.zoomed = ""
+        super().__init__(capture, questions, settings)
         self.first_words = ""
-        """Why what the user wanted before this could not be opened."""
+        """What is to be said first: why what the user wanted before this could not be opened."""
         self._walk_wanted = walk
+        self.set_keymap(self.settings.keymap)
 
     def get_driver_class(self) -> type[Driver]:
         from qevm_tui.thin_line import thin_driver
@@ -72,18 +63,21 @@ class QevmApp(AnotherStream):
     def compose(self) -> ComposeResult:
         palette = self.palette
         yield self.header_bar
+        yield self.map_strip
         with Container(id="panes"):
             yield self.tree_pane
             yield Splitter(palette, id="split-tree")
             with Container(id="right"):
-                yield self.hex_pane
+                with Container(id="middle"):
+                    yield self.hex_pane
+                    yield self.inspector
                 yield Splitter(palette, id="split-hex")
                 yield self.detail_pane
         yield self.status_bar
-        yield KeyFooter(palette)
+        yield KeyFooter(palette, self.settings.keymap)
 
     def on_mount(self) -> None:
-        self._arrange()
+        self.arrange()
         self.tree_pane.focus()
         self.first_step()
         if self._walk_wanted and not self.capture.complete:
@@ -92,26 +86,26 @@ class QevmApp(AnotherStream):
         if self.first_words:
             self.say(self.first_words, bad=True)
 
-    def on_resize(self, event: events.Resize) -> None:
-        # What a terminal shows after a change of size is its own affair.
-        self._forget_terminal()
-        if self.tree_pane.is_mounted:
-            self._arrange(event.size)
-
     def show_selection(self) -> None:
         self.tree_pane.show_selection(self.selection)
         self.hex_pane.show_selection(self.selection, self.root)
         self.detail_pane.show_selection(self.selection, self.root)
+        self.show_place()
 
     def show_growth(self) -> None:
         self.tree_pane.grown()
         self.hex_pane.grown()
         self.detail_pane.grown()
         if self.hex_pane.digits_changed():
-            self._arrange()
+            self.arrange()
+        self.draw_map()
 
     def show_other_bytes(self) -> None:
         self.hex_pane.reread()
+        self.show_place()
+
+    def show_matches(self) -> None:
+        self.hex_pane.show_matches(self.finder.near)
 
     def show_bars(self) -> None:
         around = self.parts.bad
@@ -121,86 +115,6 @@ class QevmApp(AnotherStream):
         self.status_bar.put(
             *status_spans(self.capture, self.selection, self.root, self.palette, self.message, waiting, wide)
         )
-
-    # -- sizes ------------------------------------------------------------------------------------
-
-    def _arrange(self, size: Size | None = None) -> None:
-        """Give the panes their sizes on a screen of ``size`` (default: what it is now)."""
-        width, height = size or self.size
-        stacked = self.sizes.stacked(width)
-        digits = self.hex_pane.digits
-        shown = {name: self.zoomed in ("", name) for name in PANES}
-        self.tree_pane.set_class(not shown["tree"], "hidden")
-        self.hex_pane.set_class(not shown["hex"], "hidden")
-        self.detail_pane.set_class(not shown["detail"], "hidden")
-        right = self.query_one("#right")
-        right.set_class(not (shown["hex"] or shown["detail"]), "hidden")
-        right.set_class(stacked, "stacked")
-        for splitter in self.query(Splitter):
-            splitter.set_class(bool(self.zoomed), "hidden")
-        self.tree_pane.styles.width = "1fr" if self.zoomed else self.sizes.tree_width(width, digits)
-        self.hex_pane.styles.width = "1fr" if self.zoomed or stacked else self.sizes.hex_width(width, digits)
-        self.hex_pane.styles.height = (
-            self.sizes.hex_rows(height - 3) if stacked and not self.zoomed else "1fr"
-        )
-
-    def action_zoom(self) -> None:
-        """One pane on the whole screen, and back."""
-        self.zoomed = "" if self.zoomed else self.focused_pane()
-        self._arrange()
-
-    def action_resize(self, by: int) -> None:
-        """Make the focused pane wider (in a stack: higher) or narrower."""
-        width, height = self.size
-        digits = self.hex_pane.digits
-        name = self.focused_pane()
-        if name == "tree":
-            self.sizes.tree = self.sizes.tree_width(width, digits) + by
-        elif self.sizes.stacked(width):
-            change = by // 2 if name == "hex" else -by // 2
-            self.sizes.hex_height = self.sizes.hex_rows(height - 3) + change
-        else:
-            self.sizes.hex = self.sizes.hex_width(width, digits) + (by if name == "hex" else -by)
-        self._arrange()
-
-    @on(Splitter.Dragged)
-    def _splitter_dragged(self, message: Splitter.Dragged) -> None:
-        if message.splitter.id == "split-tree":
-            self.sizes.tree = max(1, message.x)
-        else:
-            self.sizes.hex = max(1, message.x - self.tree_pane.size.width - 1)
-        self._arrange()
-
-    # -- focus ------------------------------------------------------------------------------------
-
-    def focused_pane(self) -> str:
-        """The name of the pane that has the keys."""
-        focused = self.focused
-        return focused.id if focused is not None and focused.id in PANES else "tree"
-
-    def focus_pane(self, name: str) -> None:
-        """Give a pane the keys, and the screen when one is zoomed."""
-        if self.zoomed and self.zoomed != name:
-            self.zoomed = name
-            self._arrange()
-        # Not Widget.focus(), which waits for its turn: two quick Tabs would count as one.
-        self.screen.set_focus(self.query_one(f"#{name}"))
-
-    def action_focus_next(self) -> None:
-        self._cycle(1)
-
-    def action_focus_previous(self) -> None:
-        self._cycle(-1)
-
-    def _cycle(self, step: int) -> None:
-        if self.screen.is_modal:
-            self.screen.focus_next() if step > 0 else self.screen.focus_previous()
-        else:
-            self.focus_pane(PANES[(PANES.index(self.focused_pane()) + step) % len(PANES)])
-
-    @on(HexPane.DetailWanted)
-    def _detail_wanted(self) -> None:
-        self.focus_pane("detail")
 
     # -- dialogs ----------------------------------------------------------------------------------
 
@@ -242,7 +156,7 @@ class QevmApp(AnotherStream):
         """Every key."""
         from qevm_tui.dialogs.help import HelpDialog
 
-        self.push_screen(HelpDialog(self.palette))
+        self.push_screen(HelpDialog(self.palette, self.settings.keymap))
 
     def action_command_palette(self) -> None:
         """Every action and every device."""
@@ -268,6 +182,7 @@ class QevmApp(AnotherStream):
     def action_tree_mode(self) -> None:
         """By device or by stream."""
         self.tree_pane.toggle_mode()
+        self.settings.tree = self.tree_pane.mode
 
     def action_reread(self) -> None:
         """Read the file again, and go on with a stopped walk."""
@@ -278,12 +193,16 @@ class QevmApp(AnotherStream):
         self.start_walk(reread=True)
 
     def action_cancel(self) -> None:
-        """Stop waiting; else drop the marked bytes; else stop unpacking; else stop the walk."""
+        """Stop waiting or searching; else drop marked bytes, then tints; else stop unpacking or the walk."""
         if self.waiting is not None:
             self.waiting = None
             self.say("cancelled")
+        elif self.stop_searching():
+            pass
         elif self.hex_pane.stop_marking() or self.selection.marked:
             self.select_offset(self.selection.cursor)
+        elif self.forget_matches():
+            pass
         elif not self.stop_unpacking() and self.doing.walk is not None and self.doing.walk.running:
             self._walk.stop()
 
@@ -291,8 +210,3 @@ class QevmApp(AnotherStream):
         """Draw everything anew: something else has written to the terminal."""
         self._forget_terminal()
         self.screen.refresh(layout=True)
-
-    def _forget_terminal(self) -> None:
-        from qevm_tui.thin_line import forget
-
-        forget(self._driver)

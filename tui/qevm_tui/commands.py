@@ -252,9 +252,11 @@ def open_app(options: argparse.Namespace) -> int:
     """``qevm CAPTURE``: the app."""
     if not sys.stdout.isatty():
         raise QevmError("the app needs a terminal; for scripts there are ls, show, export, check, analyze")
+    from qevm_tui import config, state
     from qevm_tui.opening import choose_with, confirm_with
     from qevm_tui.questions import Questions
     from qevm_tui.session import explore
+    from qevm_tui.settings import Settings
 
     questions = Questions()
 
@@ -274,4 +276,25 @@ def open_app(options: argparse.Namespace) -> int:
             if not keys_from_terminal():
                 raise QevmError("no terminal to read keys from")
 
-    return explore(opening, questions, prepare)
+    settings = Settings()
+    state.load(settings)
+    wrong = config.load(settings)
+    more = f" ({len(wrong) - 1} more: qevm --print-config)" if len(wrong) > 1 else ""
+    try:
+        return explore(opening, questions, settings, wrong[0] + more if wrong else "", prepare)
+    finally:
+        state.save(settings)
+
+
+def print_config() -> int:
+    """``qevm --print-config``: the configuration in effect, as TOML; what is wrong in it goes to stderr."""
+    from qevm_tui import config, state
+    from qevm_tui.settings import Settings
+
+    settings = Settings()
+    state.load(settings)
+    wrong = config.load(settings)
+    sys.stdout.write(config.printed(settings))
+    for line in wrong:
+        print(f"qevm: {line}", file=sys.stderr)
+    return 1 if wrong else 0

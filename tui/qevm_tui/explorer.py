@@ -115,6 +115,11 @@ class Explorer(App[None]):
             Selection(section, cursor=section.offset, start=section.offset, end=section.end), jump=jump
         )
 
+    def leave_container(self) -> None:
+        """What is selected next by its offset is in the stream."""
+        if self.selection.source is not None:
+            self.selection = replace(self.selection, source=None, part=None)
+
     def select_part(self, part: ContainerPart, *, jump: bool = True) -> None:
         """Select a whole part of the container, the cursor on its first byte."""
         source = None if part.source is self.capture.source else part.source

@@ -11,9 +11,10 @@ from qevm.capture import Capture
 from qevm.problems import QevmError
 from qevm_tui.app import QevmApp
 from qevm_tui.opening import open_asking
-from qevm_tui.palette import palette_for
+from qevm_tui.palette import AUTO, palette_of, theme_for
 from qevm_tui.questions import Question, Questions
-from qevm_tui.theme import QEVM_DARK
+from qevm_tui.settings import Settings
+from qevm_tui.theme import PREFIX, TEXTUAL_THEMES
 
 if TYPE_CHECKING:
     from textual.driver import Driver
@@ -27,11 +28,13 @@ class AskApp(App[None]):
 
     CSS_PATH = "app.tcss"
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: Question, theme: str = AUTO) -> None:
         super().__init__(ansi_color=True)
         self.animation_level = "none"
-        self.register_theme(QEVM_DARK)
-        self.theme = QEVM_DARK.name
+        for one in TEXTUAL_THEMES:
+            self.register_theme(one)
+        self._theme_name = theme_for(theme, self.console.color_system, self.no_color)
+        self.theme = PREFIX + self._theme_name
         self._question = question
 
     def get_driver_class(self) -> type[Driver]:
@@ -40,26 +43,32 @@ class AskApp(App[None]):
         return thin_driver(super().get_driver_class())
 
     def on_mount(self) -> None:
-        palette = palette_for(self.console.color_system, self.no_color)
-        self.push_screen(self._question.dialog(palette), self._answered)
+        self.push_screen(self._question.dialog(palette_of(self._theme_name)), self._answered)
 
     def _answered(self, result: object) -> None:
         self._question.result = result
         self.exit()
 
 
-def show_question(question: Question) -> None:
+def show_question(question: Question, theme: str) -> None:
     """Run :class:`AskApp`; an app that was quit in another way has answered None."""
     try:
-        AskApp(question).run()
+        AskApp(question, theme).run()
     finally:
         question.answer(question.result)
 
 
-def explore(opening: Opening, questions: Questions, prepare: Callable[[], None] = lambda: None) -> int:
+def explore(
+    opening: Opening,
+    questions: Questions,
+    settings: Settings,
+    first_words: str = "",
+    prepare: Callable[[], None] = lambda: None,
+) -> int:
     """Open a capture and explore it; returns the exit status.
 
-    ``prepare`` is called when the capture's own bytes are taken care of and before the terminal is used.
+    ``first_words`` are said when the app opens.  ``prepare`` is called when the capture's own bytes are
+    taken care of and before the terminal is used.
     """
     prepared = False
 
@@ -68,15 +77,15 @@ def explore(opening: Opening, questions: Questions, prepare: Callable[[], None] 
         if not prepared:
             prepare()
             prepared = True
-        show_question(question)
+        show_question(question, settings.theme)
 
     capture = open_asking(questions, lambda: opening(None), show)
     if not prepared:
         prepare()
-    failed = ""
+    words = first_words
     while True:
-        app = QevmApp(capture, questions=questions)
-        app.first_words = failed
+        app = QevmApp(capture, questions=questions, settings=settings)
+        app.first_words = words
         app.reopen = opening
         try:
             app.run()
@@ -86,9 +95,9 @@ def explore(opening: Opening, questions: Questions, prepare: Callable[[], None] 
             try:
                 before, capture = capture, open_asking(questions, wanted, show)
             except QevmError as error:
-                failed = str(error)
+                words = str(error)
             else:
-                failed = ""
+                words = ""
                 if before.opened is not capture.opened:
                     before.close()
         finally:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from qevm.bodies.ram import RamBody
 from qevm.field import Field, LazyFields
-from qevm.problems import QevmError
 from qevm.search.fieldtest import FieldTest
 from qevm.search.result import Match, Origin, Step
 from qevm.section import Section
@@ -120,8 +119,9 @@ class FieldScan:
                     yield Step(section.offset)
                 if self._test(field, dotted) and len(found) < _MOST:
                     found.append(Match(field.offset, field.end, section, path))
-        except QevmError:
-            # A section that cannot be decoded has no fields to find; the tree shows its problem.
+        except Exception:
+            # A decoder's mistake over hostile bytes, or a file that changes, must not end a search over other
+            # sections; whoever looks at this one is told what is wrong.
             pass
         found.sort(key=lambda match: match.order)
 

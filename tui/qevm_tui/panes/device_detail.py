@@ -101,6 +101,10 @@ class DeviceDetail(ListPane):
         self._head = self._describe()
         super().on_resize()
 
+    def restyle(self) -> None:
+        """The palette has changed: the lines about the section hold styles."""
+        self._head = self._describe()
+
     def _set_root(self, root: Field | None) -> None:
         self._model = FieldModel(root)
         self._head = self._describe()
