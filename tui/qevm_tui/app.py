@@ -13,6 +13,7 @@ from textual.geometry import Size
 
 from qevm.problems import QevmError
 from qevm_tui.another_stream import AnotherStream
+from qevm_tui.filtering import Filtering
 from qevm_tui.finding import Finding
 from qevm_tui.keys import bindings
 from qevm_tui.palette import palette_for
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 PANES = ("tree", "hex", "detail")
 
 
-class QevmApp(Finding, AnotherStream):
+class QevmApp(Finding, Filtering, AnotherStream):
     """The explorer with its panes.  No pane knows another one: all show the explorer's selection."""
 
     CSS_PATH = "app.tcss"
@@ -282,7 +283,7 @@ class QevmApp(Finding, AnotherStream):
         self.start_walk(reread=True)
 
     def action_cancel(self) -> None:
-        """Stop waiting or searching; else drop marked bytes, then tints; else stop unpacking or the walk."""
+        """Stop waiting, searching; else drop marked bytes, tints, filter; else stop unpacking, the walk."""
         if self.waiting is not None:
             self.waiting = None
             self.say("cancelled")
@@ -290,7 +291,7 @@ class QevmApp(Finding, AnotherStream):
             pass
         elif self.hex_pane.stop_marking() or self.selection.marked:
             self.select_offset(self.selection.cursor)
-        elif self.forget_matches():
+        elif self.forget_matches() or self.drop_filter():
             pass
         elif not self.stop_unpacking() and self.doing.walk is not None and self.doing.walk.running:
             self._walk.stop()
