@@ -118,7 +118,7 @@ async def test_tab_changes_the_scope_and_the_search_stays_in_it(microbit: Path):
         assert "match 8 of 23" in screen_text(app)
         await press(app, pilot, "tab")
         assert "in this section" in screen_text(app)
-        assert "match 1 of 3" in screen_text(app)
+        assert "match 1 of 1 ·" in screen_text(app)
         await press(app, pilot, "enter", "n", "n")
         assert selected(app) == "FULL nrf51_soc.timer@1"
         await press(app, pilot, "slash", "tab", "tab")

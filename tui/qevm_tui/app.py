@@ -11,6 +11,7 @@ from textual.containers import Container
 
 from qevm.problems import QevmError
 from qevm_tui.arranging import Arranging
+from qevm_tui.filtering import Filtering
 from qevm_tui.finding import Finding
 from qevm_tui.keys import bindings
 from qevm_tui.panes.bars import KeyFooter
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from qevm_tui.settings import Settings
 
 
-class QevmApp(Finding, Arranging):
+class QevmApp(Finding, Filtering, Arranging):
     """The explorer with its panes.  No pane knows another one: all show the explorer's selection."""
 
     CSS_PATH = "app.tcss"
@@ -193,7 +194,7 @@ class QevmApp(Finding, Arranging):
         self.start_walk(reread=True)
 
     def action_cancel(self) -> None:
-        """Stop waiting or searching; else drop marked bytes, then tints; else stop unpacking or the walk."""
+        """Stop waiting, searching; else drop marked bytes, tints, filter; else stop unpacking, the walk."""
         if self.waiting is not None:
             self.waiting = None
             self.say("cancelled")
@@ -201,7 +202,7 @@ class QevmApp(Finding, Arranging):
             pass
         elif self.hex_pane.stop_marking() or self.selection.marked:
             self.select_offset(self.selection.cursor)
-        elif self.forget_matches():
+        elif self.forget_matches() or self.drop_filter():
             pass
         elif not self.stop_unpacking() and self.doing.walk is not None and self.doing.walk.running:
             self._walk.stop()

@@ -58,6 +58,7 @@ KEYS: tuple[Key, ...] = (
     Key("search", "slash", "search", "search text, bytes, fields, devices", footer="search", shown="/"),
     Key("next-match", "n", "next_match(1)", "next match of the search", shown="n"),
     Key("previous-match", "N", "next_match(-1)", "previous match of the search", shown="N"),
+    Key("filter", "f", "filter", "narrow the section tree by an expression", footer="filter", shown="f"),
     Key("problem", "exclamation_mark", "next_problem", "next problem", footer="problem", shown="!"),
     Key("tree-mode", "t", "tree_mode", "sections by device or by stream", footer="tree", shown="t"),
     Key("zoom", "z", "zoom", "one pane on the whole screen, and back", footer="zoom", shown="z"),
