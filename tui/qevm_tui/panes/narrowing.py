@@ -105,7 +105,10 @@ class NarrowedByDevice(ByDevice):
         for row in narrowing.rows[self._used :]:
             number = index.device_numbers[row]
             if number >= len(index.devices):
-                self._others[group_of(index.kinds[row])].append(row)
+                group = group_of(index.kinds[row])
+                # What belongs at the head but comes behind devices must not push those down.
+                late = group == "head" and bool(self._tops) and not self._others["head"]
+                self._others["end" if late else group].append(row)
                 continue
             if number not in self._chains:
                 # In the order of their first match, so that none comes in between later.
@@ -118,8 +121,7 @@ class NarrowedByDevice(ByDevice):
                 # Of the newest section the end may not be known yet.
                 self._sizes[number] += index.ends[chain[-1]] - index.offsets[chain[-1]]
             chain.append(row)
-        if not self._used:
-            self._head = 1 if self._others["head"] else 0
+        self._head = 1 if self._others["head"] else 0
         self._used = len(narrowing.rows)
         self._devices = len(self._tops)
         self._pending = narrowing.pending(self._located)
