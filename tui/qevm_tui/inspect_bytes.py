@@ -129,7 +129,8 @@ def _character(data: bytes, encoding: str, longest: int) -> str:
         except UnicodeDecodeError:
             continue
         if character:
-            return f"'{safe(character)}'"
+            # Blanks of other widths could not be told from the one.
+            return f"'{safe(character)}'" if character.isprintable() else f"U+{ord(character):04X}"
     return "–"
 
 
