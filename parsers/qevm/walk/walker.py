@@ -296,13 +296,13 @@ class Walker:
     def _inconsistent(self, description: Description, row: int) -> None:
         from qevm.bodies import vmdescription
 
-        for device in description.devices:
-            wrong = device.vmsd.inconsistent()
-            if wrong:
-                name = f"{device.name}@{device.instance_id}"
-                at = vmdescription.offset_of(self.state.source, description, device)
-                message = f"the description of {name} contradicts itself: {wrong}"
-                self.state.problem(at, message, row=row, device=name, severity=Severity.WARNING)
+        wrong = [(device, why) for device in description.devices if (why := device.vmsd.inconsistent())]
+        places = vmdescription.offsets_of(self.state.source, description, (device for device, _ in wrong))
+        for device, why in wrong:
+            name = f"{device.name}@{device.instance_id}"
+            at = places[device.name, device.instance_id]
+            message = f"the description of {name} contradicts itself: {why}"
+            self.state.problem(at, message, row=row, device=name, severity=Severity.WARNING)
 
     def _trailing(self, offset: int, limit: int) -> None:
         state = self.state
