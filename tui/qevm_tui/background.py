@@ -55,8 +55,9 @@ class Background(Explorer):
         """Say what came of it."""
         self.doing.unpacking = self._unpacking()
         if progress.reread is not None:
+            self.doing.next_known = self.doing.next_known and not progress.reread
             self._say_reread(progress.reread)
-        elif progress.complete:
+        if progress.complete:
             self._walk_done()
 
     def _unpacking(self) -> Unpacking | None:

@@ -26,7 +26,7 @@ _YEARS_UP = 100 * 366 * 86_400
 Order = Literal["little", "big"]
 
 Words = tuple[str, ...]
-"""The same value in shorter and shorter words: the first that fits is shown."""
+"""The same value in several words: the first that fits is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def readings(data: bytes) -> list[Reading]:
     for code, bits in (("e", 16), ("f", 32), ("d", 64)):
         lines.append(_both(f"f{bits}", data, bits // 8, _float_reader(code)))
     lines += [
-        _both("ns up", data, 8, _since_boot),
+        _both("uptime", data, 8, _since_boot),
         _both("unix32", data, 4, lambda raw, order: _date(int.from_bytes(raw, order), 1)),
         _both("unix64", data, 8, lambda raw, order: _date(int.from_bytes(raw, order, signed=True), 1)),
         _both("unix ns", data, 8, lambda raw, order: _date(int.from_bytes(raw, order), 10**9)),
@@ -129,7 +129,8 @@ def _character(data: bytes, encoding: str, longest: int) -> str:
         except UnicodeDecodeError:
             continue
         if character:
-            return f"'{safe(character)}'"
+            # Blanks of other widths could not be told from the one.
+            return f"'{safe(character)}'" if character.isprintable() else f"U+{ord(character):04X}"
     return "–"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import unicodedata
+from functools import cache
 
 from qevm.safetext import safe
 
@@ -17,14 +18,6 @@ _SHOWN = {
     "pageup": "PgUp",
     "pagedown": "PgDn",
     "escape": "Esc",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "less_than_sign": "<",
-    "greater_than_sign": ">",
-    "exclamation_mark": "!",
-    "question_mark": "?",
-    "apostrophe": "'",
-    "slash": "/",
 }
 
 
@@ -54,13 +47,21 @@ def normal_key(text: str) -> str:
     return "+".join([*modifiers, name])
 
 
+@cache
+def _characters() -> dict[str, str]:
+    """The characters on a keyboard by the names that Textual has for them."""
+    from textual.keys import _character_to_key
+
+    return {_character_to_key(chr(code)): chr(code) for code in range(0x21, 0x7F)}
+
+
 def _is_character_name(name: str) -> bool:
-    try:
+    if name in _characters():
+        return True
+    with contextlib.suppress(KeyError):
         unicodedata.lookup(name.replace("_", " ").upper())
-    except KeyError:
-        # Textual writes blanks for the hyphens of names too, and shortens a few.
-        return name in ("minus", "plus", "slash", "backslash", "underscore", "space")
-    return True
+        return True
+    return False
 
 
 def shown_key(name: str) -> str:
@@ -68,9 +69,8 @@ def shown_key(name: str) -> str:
     *modifiers, key = name.split("+")
     if key in _SHOWN:
         key = _SHOWN[key]
-    elif len(key) > 1 and "_" in key:
-        with contextlib.suppress(KeyError):
-            key = unicodedata.lookup(key.replace("_", " ").upper())
+    elif key in _characters():
+        key = _characters()[key]
     elif len(key) > 1 and not modifiers:
-        key = key.capitalize() if not key[1:].isdigit() else key.upper()
+        key = key.upper() if key[1:].isdigit() else key.capitalize()
     return "+".join([*modifiers, key])

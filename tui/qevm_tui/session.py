@@ -27,6 +27,7 @@ class AskApp(App[None]):
     """One dialog on an empty screen, for what must be known before there is a capture."""
 
     CSS_PATH = "app.tcss"
+    TITLE = "qevm"
 
     def __init__(self, question: Question, theme: str = AUTO) -> None:
         super().__init__(ansi_color=True)

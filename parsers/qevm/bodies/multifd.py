@@ -16,7 +16,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import FileIO
-from typing import Any, Protocol
+from typing import Protocol
 
 from qevm.layout import MultifdGreeting
 from qevm.problems import CannotOpen, Problem, QevmError

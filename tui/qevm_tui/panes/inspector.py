@@ -79,4 +79,4 @@ class Inspector(Widget):
 
 
 def _fitting(words: Words, room: int) -> str:
-    return next((text for text in words if len(text) <= room), words[-1])
+    return next((text for text in words if len(text) <= room), min(words, key=len))

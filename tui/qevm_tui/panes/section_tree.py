@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
@@ -21,6 +20,7 @@ from qevm_tui.outline import Outline, Path
 from qevm_tui.palette import Palette
 from qevm_tui.panes.columns import RowText, tail_fit
 from qevm_tui.panes.container_rows import PartsAbove
+from qevm_tui.panes.device_names import DeviceNames
 from qevm_tui.panes.line_pane import ListPane
 from qevm_tui.panes.narrowing import NarrowedByDevice, NarrowedByStream, Narrowing
 from qevm_tui.panes.tree_model import ByDevice, ByStream, Node, TreeModel
@@ -59,10 +59,8 @@ class SectionTree(ListPane):
         self._narrowing: Narrowing | None = None
         self._model = self._model_of(ByDevice.name)
         self._outline = Outline(self._model.count)
-        self._named = 0
         self._generation = capture.generation
-        self._from_tail = {(s.idstr or "", s.instance_id or 0) for s in capture.located}
-        self._instances = Counter(idstr for idstr, _ in self._from_tail)
+        self._names = DeviceNames(capture)
         self._summaries: dict[int, str] = {}
         self._drawn: dict[int, list[Segment]] = {}
         self._follow: Timer | None = None
@@ -71,7 +69,6 @@ class SectionTree(ListPane):
         self._lost = False
         """The walk began anew and has not come back to the shown section yet."""
         self._titled = ""
-        self._count_instances()
 
     # -- what is shown ----------------------------------------------------------------------------
 
@@ -185,7 +182,7 @@ class SectionTree(ListPane):
         first, by = self._model.update()
         self._outline.shift(first, by)
         self._outline.recount()
-        self._count_instances()
+        self._names.update()
         if at_cursor and self.row_count != rows:
             self._keep_cursor(at_cursor, here, first, by)
         if self._narrowing is not None and self.title() != self._titled:
@@ -204,14 +201,11 @@ class SectionTree(ListPane):
         """The walk began anew: what was open is closed, the cursor stays on its section."""
         capture = self._capture
         self._generation = capture.generation
-        self._from_tail = {(s.idstr or "", s.instance_id or 0) for s in capture.located}
-        self._instances = Counter(idstr for idstr, _ in self._from_tail)
-        self._named = 0
+        self._names = DeviceNames(capture)
         self._summaries.clear()
         if self._narrowing is not None:
             self._narrowing = Narrowing(capture, self._narrowing.filter, self._problems)
         self._use(self._model.name)
-        self._count_instances()
 
     def _keep_cursor(self, path: Path, here: Node | None, first: int, by: int) -> None:
         if here is not None and here.leaf and here.section is not None:
@@ -227,14 +221,6 @@ class SectionTree(ListPane):
         if self.cursor_row != before and self.top:
             self.top = max(0, self.top + self.cursor_row - before)
             self.refresh()
-
-    def _count_instances(self) -> None:
-        """How many devices share an idstr: alone, a device is shown without its ``@0``."""
-        devices = self._capture.index.devices
-        for device in devices[self._named :]:
-            if (device.idstr, device.instance_id) not in self._from_tail:
-                self._instances[device.idstr] += 1
-        self._named = len(devices)
 
     # -- drawing ----------------------------------------------------------------------------------
 
@@ -295,7 +281,7 @@ class SectionTree(ListPane):
         if node.label:
             text.add(node.label, self.palette.text, limit)
             if section is not None and section.device is not None and self._model.name == ByStream.name:
-                text.add(f"  {self._device_name(section)}", self.palette.dim, limit - (before - text.left))
+                text.add(f"  {self._names.of(section)}", self.palette.dim, limit - (before - text.left))
             elif not node.section:
                 text.add("  none yet", self.palette.dim, limit - (before - text.left))
             return
@@ -304,13 +290,13 @@ class SectionTree(ListPane):
         by_stream = self._model.name == ByStream.name
         if by_stream and section.kind.of_device:
             text.add(f"{section.kind.name:<5} ", self._kind_style(section.kind), limit)
-            text.add(tail_fit(self._device_name(section), limit - (before - text.left)), self.palette.text)
+            text.add(tail_fit(self._names.of(section), limit - (before - text.left)), self.palette.text)
             if section.kind is SectionKind.PART:
                 text.add(f"  {section.chunk}", self.palette.dim, limit - (before - text.left))
         elif nested or section.idstr is None:
             text.add(chunk_name(section), self._kind_style(section.kind), limit)
         else:
-            text.add(tail_fit(self._device_name(section), limit), self.palette.text)
+            text.add(tail_fit(self._names.of(section), limit), self.palette.text)
         sign = confidence_sign(section.confidence) if node.leaf else ""
         if sign and not (section.index < 0 and section.confidence.name == "VERIFIED_TAIL"):
             text.add(f" {sign}", self.palette.note, limit - (before - text.left))
@@ -327,12 +313,6 @@ class SectionTree(ListPane):
         if kind is SectionKind.UNKNOWN:
             return self.palette.problem
         return self.palette.roles[1] if kind.of_device else self.palette.text
-
-    def _device_name(self, section: Section) -> str:
-        if section.idstr is None:
-            return section.kind.name
-        several = self._instances[section.idstr] > 1 or section.instance_id
-        return safe(section.device_id if several else section.idstr)
 
     def _right_columns(self, node: Node, width: int) -> list[tuple[str, Style | None]]:
         """Cells at the right edge; the wider the pane the more of them."""
