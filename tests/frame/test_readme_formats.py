@@ -1,4 +1,4 @@
-"""The README's table of formats says what the captures of the tests show; ``--update-golden`` writes it anew."""
+"""The README's table of formats says what the captures show; ``--update-golden`` writes it anew."""
 
 from __future__ import annotations
 
