@@ -1,7 +1,7 @@
 """Damaged variants of a capture, always the same ones, and what a reader must say of each.
 
-The shared folder has a generator of its own (``../shared/tools/damage.py``); where it is there, its variants go
-through the same tests.  Classes of damage that both make have the same name.
+The shared folder has a generator of its own (``../shared/tools/damage.py``); where it is there, its variants
+go through the same tests.  Classes of damage that both make have the same name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import random
 import struct
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 
 from examples import shared_folder
@@ -99,7 +99,7 @@ EXPECTED: dict[str, Expectation] = {
     "string-empty": Expectation(_SAME_DEVICE),
     "name-not-text": Expectation(_SAME_DEVICE),
     "part-type": Expectation("."),
-    "part-unknown-id": Expectation("PART for section 30583 which was never started"),
+    "part-unknown-id": Expectation("(PART|END) for section 30583 which was never started"),
     "part-footer-id": Expectation(r"footer at 0x\w+ names section \d+, expected"),
     "start-name": Expectation("this is the START of"),
     "start-type": Expectation("this is the START of"),
@@ -118,7 +118,7 @@ EXPECTED: dict[str, Expectation] = {
     "block-length-overflow": Expectation("cannot have this length"),
     "block-length-zero": Expectation("cannot have this length: it is 0"),
     "block-name-length": Expectation("name length does not fit"),
-    "page-address": Expectation("is outside its block of"),
+    "page-address": Expectation(r"is outside its block of|RAM flags 0x[0-9a-f]+ not valid"),
     "page-flags": Expectation("RAM flags 0x[0-9a-f]+ not valid"),
     "page-is-rdma": Expectation("HOOK"),
     "page-continue": Expectation("continues an unnamed block"),
@@ -136,7 +136,8 @@ EXPECTED: dict[str, Expectation] = {
     "gzip-cut": _not_exact("ends too early", "the place is one of the compressed data"),
     "gzip-bomb-like": _not_exact("EOF before any section", "the place is one of the unpacked data"),
     "libvirt-header-only": _no_stream("libvirt"),
-    "libvirt-bad-format": _not_exact("compress|format", "the stream itself is sound"),
+    # libvirt would refuse it; what QEMU gets to see is sound.
+    "libvirt-bad-format": Expectation(None, refused=False),
     "qcow2-header-only": _no_stream("qcow2|cluster|snapshot"),
     "offset-prefix": Expectation(None, refused=False),
     "twice": Expectation(None, refused=False),
@@ -154,7 +155,7 @@ class Variant:
 
     name: str
     kind: str
-    data: bytes
+    data: bytes = field(repr=False)
     low: int
     high: int
     shift: int
@@ -171,6 +172,7 @@ class Anatomy:
 
     def __init__(self, data: bytes, capture: Capture) -> None:
         self.data = data
+        self._description = capture.description
         rows = [section for section in capture.index if section.depth == 0]
         self.first = rows[1]
         # In a package there are devices, too.
@@ -185,15 +187,27 @@ class Anatomy:
         self.eof = next((row.offset for row in rows if row.kind is SectionKind.EOF), len(data))
         self.vmdesc = next((row for row in rows if row.kind is SectionKind.VMDESCRIPTION), None)
         self.footers = bool(capture.facts.footers)
+        self.page_size = capture.facts.page_size or 4096
         ram = self.starts[0] if self.starts and self.starts[0].idstr == "ram" else None
         # Offset of the MEM_SIZE record, and of the length of its first block.
         self.block_list = None if ram is None else ram.body
-        self.first_length = None if ram is None else ram.body + 9 + data[ram.body + 8]
+        self.first_length: int | None = None
+        if ram is not None and any(data[ram.body : ram.body + 7]):
+            self.first_length = ram.body + 9 + data[ram.body + 8]
         self.page: int | None = None
         if ram is not None and self.parts and self.parts[0].idstr == "ram":
             first = self.parts[0].body
             if data[first + 7] & 0x0A:
                 self.page = first
+
+    def says_version(self, section: Section) -> bool:
+        """The description has a version to compare the header's with."""
+        devices = self._description.devices if self._description else ()
+        return any(
+            (one.name, one.instance_id) == (section.idstr, section.instance_id)
+            and one.vmsd.version is not None
+            for one in devices
+        )
 
     @property
     def middle(self) -> Section:
@@ -305,8 +319,8 @@ def _cut(a: Anatomy) -> Iterator[_Made]:
         cuts |= {row.body_end + 2, row.end - 1, row.end} if row.has_footer else set()
     if a.vmdesc is not None:
         cuts |= {a.vmdesc.offset, a.vmdesc.offset + 3, a.vmdesc.offset + 5, a.vmdesc.offset + 1005}
-    for cut in sorted(cuts - {len(a.data)}):
-        if a.vmdesc is None or cut != a.vmdesc.offset:
+    for cut in sorted(cuts):
+        if cut < len(a.data) and (a.vmdesc is None or cut != a.vmdesc.offset):
             yield f"cut-{cut}", a.data[:cut]
 
 
@@ -333,7 +347,7 @@ def _head(a: Anatomy) -> Iterator[_Made]:
 def _description(a: Anatomy, row: Section) -> Iterator[_Made]:
     at, size = row.offset + 1, row.end - row.body
     for name, length in (
-        ("longer", size + 1000), ("shorter", size - 1000), ("huge", 0xFFFFFFFF), ("zero", 0)
+        ("longer", size + 1000), ("shorter", size // 2), ("huge", 0xFFFFFFFF), ("zero", 0)
     ):  # fmt: skip
         yield f"vmdesc-length-{name}", _put(a.data, at, BE32(length))
     yield "vmdesc-not-json", _put(a.data, row.body, b"<")
@@ -357,7 +371,7 @@ def _device(a: Anatomy) -> Iterator[_Made]:
         yield "string-empty", _put(d, f.offset + 5, b"\0")
         yield "name-not-text", _put(d, f.offset + 6, b"\x1b[2")
         yield "instance-id", _put(d, f.body - 8, BE32(77)), f.body - 8
-        if d[f.body - 4 : f.body] != BE32(99) and f.version_id is not None:
+        if a.says_version(f):
             yield "section-version", _put(d, f.body - 4, BE32(99)), f.body - 4
         yield "section-duplicate", d[: f.end] + d[f.offset :]
         yield "section-removed", d[: f.offset] + d[f.end :]
@@ -403,11 +417,11 @@ def _ram(a: Anatomy) -> Iterator[_Made]:
         word = int.from_bytes(d[a.page : a.page + 8], "big")
         yield "page-address", _put(d, a.page, BE64(0x7FFFFFFFFF000 | word & 0xFFF))
         yield "page-flags", _put(d, a.page, BE64(word | 0x80))
-        yield "page-is-rdma", _put(d, a.page, BE64(0x80))
         yield "page-continue", _put(d, a.page, BE64(word | 0x20))
         yield "page-block-name", _put(d, a.page + 9, b"??")
         end = a.parts[0].body_end - 8
         if a.footers:
+            yield "page-is-rdma", _put(d, a.page, BE64(0x80))
             yield "eos-lost", d[:end] + d[end + 8 :]
 
 
@@ -423,7 +437,8 @@ def _foreign(a: Anatomy) -> Iterator[_Made]:
     yield "header-zeros", d[:8] + bytes(1 << 16)
     yield "elf", b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHIQQ", 4, 62, 1, 0, 64) + bytes(100)
     yield "text", b"no stream at all\n" * 99
-    yield "gzip-cut", gzip.compress(d, 1, mtime=0)[:5000]
+    packed = gzip.compress(d, 1, mtime=0)
+    yield "gzip-cut", packed[: len(packed) // 2]
     yield "gzip-bomb-like", gzip.compress(d[:8] + bytes(64 << 20), 1, mtime=0)
     libvirt = b"LibvirtQemudSave"
     yield "libvirt-header-only", libvirt + struct.pack("<19I", 2, 1 << 30, 1, 0, 0, *[0] * 14)
@@ -434,16 +449,26 @@ def _foreign(a: Anatomy) -> Iterator[_Made]:
 
 
 def shared_variants(anatomy: Anatomy) -> Iterator[Variant]:
-    """The 87 variants of the shared generator; none where it is not there.
+    """The variants of the shared generator; none where it is not there.
 
-    It needs footers and a description.
+    It needs footers and a description.  A few are not what their names say in some streams: those are left
+    out, and :func:`variants` has one of that name.
     """
     generator = _shared_generator()
     if generator is None or anatomy.vmdesc is None or not anatomy.footers:
         return
     made: Callable[[bytes, int], Iterator[tuple[str, bytes, str]]] = generator.variants
     for name, data, _ in made(anatomy.data, 1):
-        yield make_variant(anatomy, name, data)
+        if name == "gzip-cut" and len(data) < 5000:
+            continue  # all of it
+        if name == "page-flags" and anatomy.page_size <= 0x800:
+            continue  # its flag is a bit of the address
+        if name.startswith("page-") and anatomy.page is None:
+            continue  # the first record is of no page
+        variant = make_variant(anatomy, name, data)
+        if name == "vmdesc-field-size" and variant.low < 8:
+            continue  # the description is written in another style
+        yield variant
 
 
 @functools.cache

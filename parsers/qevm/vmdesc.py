@@ -224,7 +224,9 @@ def _next_device(text: str, at: int, devices: list[DeviceDescription]) -> int | 
         pairs, end = _DECODER.raw_decode(text, begin.start())
     except (ValueError, RecursionError):
         return begin.end()
-    with contextlib.suppress(BadDescription):
+    with contextlib.suppress(BadDescription, UnicodeDecodeError):
+        # A name may be where the damage is.
+        text[begin.start() : end].encode("latin-1").decode("utf-8")
         devices.append(_device(pairs))
     return end
 

@@ -17,7 +17,7 @@ from qevm.bodies.layout_library import DATA_FILE, Library, builtin, dump, load
 from qevm.section import SectionKind
 from qevm.source import BytesSource, FileSource
 
-CAPTURES = os.environ.get("QEVM_CAPTURES", "")
+CAPTURES = os.environ.get("QEVM_UNPACKED_CAPTURES", "")
 HERE = (
     "aarch64-virt-a57",
     "arm-virt-a15",
@@ -162,7 +162,7 @@ def test_layouts_learned_elsewhere_predict_lengths(tmp_path: Path) -> None:
     assert result["missed"] <= 12, result
 
 
-@pytest.mark.skipif(not CAPTURES, reason="QEVM_CAPTURES names no folder of unpacked captures")
+@pytest.mark.skipif(not CAPTURES, reason="QEVM_UNPACKED_CAPTURES names no folder of unpacked captures")
 def test_layouts_learned_from_all_other_captures_predict_lengths() -> None:
     paths = [path for path in sorted(Path(CAPTURES).glob("*.bin")) if path.stat().st_size < 6_000_000]
     result = check_hold_out(paths)

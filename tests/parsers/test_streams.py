@@ -9,12 +9,12 @@ from pathlib import Path
 import examples
 import pytest
 from examples import Example
+from field_tiles import behind_tiles
 
 from qevm.bodies.page_runs import PageKind
 from qevm.bodies.ram import RamBody
 from qevm.capture import Capture
 from qevm.constants import Command
-from qevm.field import Field, LazyFields
 from qevm.section import Confidence, Section, SectionKind
 from qevm_tui.cli import main
 
@@ -22,8 +22,6 @@ Streamed = tuple[Example, Capture]
 
 # The walker was misled by the chunks of "block"; QEMU wrote footers (7e and the id behind each body).
 MISSED_FOOTERS = {"block-q72"}
-
-MIB = 1 << 20
 
 WALKED_AS_FILES = {"file-offset", "mapped-ram-libvirt"}
 
@@ -160,7 +158,7 @@ def test_fields_tile_their_section(streamed: Streamed) -> None:
     for section in _some(capture):
         root = capture.decode(section)
         assert root.end == section.end
-        end = _behind_tiles(root, section.offset, section)
+        end = behind_tiles(root, section.offset, section)
         # The package of a PACKAGED command is rows of its own.
         assert end == section.end - (
             _package_length(capture, section) if _is_packaged(capture, section) else 0
@@ -218,39 +216,6 @@ def _some(capture: Capture, many: int = 300) -> list[Section]:
     step = max(1, count // many)
     rows = sorted({*range(0, count, step), *range(min(many // 3, count)), *range(max(0, count - 40), count)})
     return [capture.index[row] for row in rows]
-
-
-def _behind_tiles(field: Field, at: int, section: Section) -> int:
-    """The end of a field that must begin at ``at``, and whose parts must lie in it without hole or overlap.
-
-    A field with a value of its own, or of bytes as they are, is whole: what is below it only explains it.
-    """
-    where = f"{section.kind.name} {section.device_id} {field.name}"
-    assert field.offset == at, where
-    children = [child for child in _looked_at(field) if child.size and child.bits is None]
-    if field.value is not None or field.type == "buffer" or not children:
-        return field.end
-    for child in children:
-        if child is _LEFT_OUT:
-            at = next(c for c in children[children.index(child) + 1 :]).offset
-        elif child.type == "pages":
-            # The pages of mapped-ram begin at the next MiB.
-            assert child.offset == -(-at // MIB) * MIB, where
-            at = _behind_tiles(child, child.offset, section)
-        else:
-            at = _behind_tiles(child, at, section)
-    assert at <= field.end, where
-    return at
-
-
-_LEFT_OUT = Field("…", 0, 1)
-
-
-def _looked_at(field: Field) -> list[Field]:
-    children = field.children
-    if isinstance(children, LazyFields) and len(children) > 200:
-        return [*children[:100], _LEFT_OUT, *children[-100:]]
-    return list(children)
 
 
 def _walked_in_full(example: Example) -> bool:

@@ -11,6 +11,8 @@ from textual.containers import Container
 
 from qevm.problems import QevmError
 from qevm_tui.arranging import Arranging
+from qevm_tui.filtering import Filtering
+from qevm_tui.finding import Finding
 from qevm_tui.keys import bindings
 from qevm_tui.panes.bars import KeyFooter
 from qevm_tui.panes.splitter import Splitter
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from qevm_tui.settings import Settings
 
 
-class QevmApp(Arranging):
+class QevmApp(Finding, Filtering, Arranging):
     """The explorer with its panes.  No pane knows another one: all show the explorer's selection."""
 
     CSS_PATH = "app.tcss"
@@ -102,6 +104,9 @@ class QevmApp(Arranging):
     def show_other_bytes(self) -> None:
         self.hex_pane.reread()
         self.show_place()
+
+    def show_matches(self) -> None:
+        self.hex_pane.show_matches(self.finder.near)
 
     def show_bars(self) -> None:
         around = self.parts.bad
@@ -189,12 +194,16 @@ class QevmApp(Arranging):
         self.start_walk(reread=True)
 
     def action_cancel(self) -> None:
-        """Stop waiting; else drop the marked bytes; else stop unpacking; else stop the walk."""
+        """Stop waiting, searching; else drop marked bytes, tints, filter; else stop unpacking, the walk."""
         if self.waiting is not None:
             self.waiting = None
             self.say("cancelled")
+        elif self.stop_searching():
+            pass
         elif self.hex_pane.stop_marking() or self.selection.marked:
             self.select_offset(self.selection.cursor)
+        elif self.forget_matches() or self.drop_filter():
+            pass
         elif not self.stop_unpacking() and self.doing.walk is not None and self.doing.walk.running:
             self._walk.stop()
 

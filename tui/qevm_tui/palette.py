@@ -40,6 +40,8 @@ class Palette:
     """Selected bytes."""
     roles: tuple[Style, ...]
     """One tint for each :class:`Role`, in its order."""
+    match: Style
+    """Bytes that a search found."""
     cells: tuple[Style, ...]
     """One for each kind of cell of the map, in its order."""
 
@@ -95,6 +97,7 @@ DARK = _palette(
     cursor="color(231) on color(25)",
     cursor_away="on color(237)",
     selected="on color(17)",
+    match="bold underline color(221)",
 )
 """256 colours on a dark background."""
 
@@ -134,6 +137,7 @@ LIGHT = _palette(
     cursor="color(231) on color(25)",
     cursor_away="on color(252)",
     selected="on color(153)",
+    match="bold underline color(130)",
 )
 """256 colours on a light background."""
 
@@ -171,6 +175,7 @@ CONTRAST = _palette(
     cursor="bold color(16) on color(226)",
     cursor_away="bold underline",
     selected="color(16) on color(231)",
+    match="bold underline color(226)",
 )
 """Nothing dim, everything bright; black on a bright ground where one is."""
 
@@ -209,6 +214,7 @@ BASIC = _palette(
     cursor="white on blue",
     cursor_away="bold underline",
     selected="black on cyan",
+    match="bold underline yellow",
 )
 """The 16 colours that every terminal has."""
 
@@ -227,6 +233,7 @@ MONO = _palette(
     cursor="reverse",
     cursor_away="bold underline",
     selected="underline",
+    match="bold underline",
 )
 """No colour at all (NO_COLOR)."""
 

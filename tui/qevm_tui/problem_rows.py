@@ -62,6 +62,10 @@ class ProblemRows:
             worst = self._worst_of_device.get(device, Severity.NOTE)
             self._worst_of_device[device] = max(worst, problem.severity)
 
+    def worst_by_row(self) -> dict[int, Severity]:
+        """The worst problem of each section that has any."""
+        return {row: max(p.severity for p in problems) for row, problems in self._by_row.items()}
+
     def of_row(self, row: int) -> list[Problem]:
         """The problems of one section."""
         return self._by_row.get(row, [])

@@ -100,7 +100,7 @@ class RecordReader:
         word = cursor.be64()
         if not self._page_size and not self._learn_page_size(cursor, start, word):
             # Before any page record low bits up to 0xff are flags for every page size there is.
-            flags = word & 0xFF
+            flags = word if word == RamFlag.MULTIFD_FLUSH else word & 0xFF
         else:
             flags = word & (self._page_size - 1)
         address = word - flags

@@ -77,6 +77,10 @@ class Resynchroniser:
         ``start`` is damaged.  Every byte up to the place is looked at once.
         """
         self.found = None
+        if self._at_footer(start) and self._sound(start, current):
+            # Only the EOS record is missing.
+            self.found = Found(start, at_footer=True)
+            return
         for place in hints:
             if start < place < self._limit and self._sound(place, current):
                 self.found = Found(place, self._at_footer(place))

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from qevm import safetext
 from qevm.bodies import registry
+from qevm.bodies.protocol import BadBody, Body
 from qevm.constants import FOOTER_MAGIC, SectionType
+from qevm.cursor import Cursor, Truncated
 from qevm.problems import Severity
 from qevm.section import Confidence, SectionKind
 from qevm.vmdesc import DeviceDescription
@@ -72,12 +74,38 @@ class FullSections:
         if described is not None:
             state.layouts[device] = described
             self._described(head, described, device, scope)
+            if body is not None:
+                yield from self._check_contents(body, len(state.index) - 1)
         elif body is not None:
             yield from self._chunks.scan(
                 SectionKind.FULL, head.offset, head.body, head.section_id, device, body, scope
             )
         else:
             self._undescribed(head, device, scope)
+
+    def _check_contents(self, body: Body, row: int) -> Iterator[int]:
+        """The description tells how long the body in ``row`` is, its own format what must be in it."""
+        state = self._state
+        section = state.index[row]
+        if section.kind is not SectionKind.FULL or section.confidence is not Confidence.EXACT:
+            return
+        cursor = Cursor(state.source, section.body, section.body_end, 1 << 12)
+        name = section.device_id
+        try:
+            for _ in body.scan(cursor, SectionKind.FULL, row):
+                yield cursor.position
+        except BadBody as bad:
+            state.problem(bad.offset, f"contents of {name}: {bad.message}", bad.expected, bad.found, row=row)
+        except Truncated as cut:
+            message = f"contents of {name} go on behind the end of its body"
+            state.problem(cut.offset, message, f"{cut.needed} bytes", f"{cut.left} bytes", row=row)
+        else:
+            left = section.body_end - cursor.position
+            if left:
+                message = f"the contents of {name} end {left} bytes before its body"
+                state.problem(cursor.position, message, "the end of the body", f"{left} bytes", row=row)
+        state.take(body.problems, row)
+        body.problems.clear()
 
     def _arrive(self, number: int, offset: int) -> None:
         """Device ``number`` of the description begins at ``offset``: is it its turn?"""

@@ -108,7 +108,8 @@ class Recovery:
                 return end, end, Confidence.GUESSED
         if footers is not False:
             found = self.chunk_end(head.body, head.section_id, limit, in_package, footers)
-            if found is not None and found[1] <= stop:
+            # What the description does not know may hold another stream: the tail located that one's then.
+            if found is not None and (found[1] <= stop or not described):
                 return (*found, Confidence.FOOTER_BOUNDED)
             if footers:
                 return None if described else self._without_footer(head, ends, stop, limit, in_package)

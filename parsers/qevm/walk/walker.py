@@ -294,11 +294,11 @@ class Walker:
             self._inconsistent(found.description, row)
 
     def _inconsistent(self, description: Description, row: int) -> None:
-        from qevm.bodies import vmdescription
-
         for device in description.devices:
             wrong = device.vmsd.inconsistent()
             if wrong:
+                from qevm.bodies import vmdescription
+
                 name = f"{device.name}@{device.instance_id}"
                 at = vmdescription.offset_of(self.state.source, description, device)
                 message = f"the description of {name} contradicts itself: {wrong}"

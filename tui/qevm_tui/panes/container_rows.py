@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.style import Style
 
-from qevm.containers import ContainerPart
 from qevm.field import Field
 from qevm.problems import Severity
 from qevm.safetext import safe
@@ -18,6 +18,9 @@ from qevm_tui.panes.columns import RowText
 from qevm_tui.panes.field_model import FieldModel
 from qevm_tui.panes.tree_model import Node, TreeModel
 from qevm_tui.words import problem_text
+
+if TYPE_CHECKING:
+    from qevm.containers import ContainerPart
 
 _RAW_LINES = 500
 _OPENED = 2000

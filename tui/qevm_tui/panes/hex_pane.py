@@ -18,6 +18,7 @@ from qevm_tui.keys import bindings
 from qevm_tui.palette import Palette
 from qevm_tui.panes.hex_rows import PageCache, tints
 from qevm_tui.panes.line_pane import LinePane
+from qevm_tui.panes.match_tints import MatchesNear, MatchTints
 from qevm_tui.selection import BytesChosen, Selection
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class HexPane(LinePane):
         self._marking = False
         self._per_row = 16
         self._tints: tuple[int, int, bytearray] = (0, 0, bytearray())
+        self._matches = MatchTints()
 
     # -- geometry ---------------------------------------------------------------------------------
 
@@ -137,6 +139,17 @@ class HexPane(LinePane):
         self._forget_tints()
         self.refresh()
 
+    def show_matches(self, near: MatchesNear) -> None:
+        """Tint what a search has found; painted anew only where that changes the screen."""
+        before = self._matches.within(*self._in_view())
+        self._matches = MatchTints(near)
+        if self._matches.within(*self._in_view()) != before:
+            self.refresh()
+
+    def _in_view(self) -> tuple[int, int]:
+        first = self.top * self._per_row
+        return first, first + self.view_height * self._per_row
+
     def grown(self) -> None:
         """The walk found more sections: headers in view may have got a tint."""
         low, high, roles = self._tints
@@ -160,9 +173,8 @@ class HexPane(LinePane):
     def _roles(self, low: int, high: int) -> bytearray:
         first, end, roles = self._tints
         if not (first <= low and high <= end):
-            first = self.top * self._per_row
-            end = max(high, first + self.view_height * self._per_row)
-            first = min(first, low)
+            first, end = self._in_view()
+            first, end = min(first, low), max(end, high)
             index = self._capture.index if self._source is self._capture.source else None
             roles = tints(index, self._selection.section, self._root, first, end)
             self._tints = (first, end, roles)
@@ -207,6 +219,10 @@ class HexPane(LinePane):
         """(start, end, style) of neighbours that look alike, so that a row costs few changes of style."""
         selection = self._selection
         roles = self._roles(offset, offset + length)
+        found = bytearray(length)
+        if self._source is self._capture.source:
+            first, end = self._in_view()
+            found = self._matches.part(offset, offset + length, min(first, offset), max(end, offset + length))
         marks = bytearray(length)
         if selection.precise:
             low, high = max(selection.start - offset, 0), min(selection.end - offset, length)
@@ -217,16 +233,20 @@ class HexPane(LinePane):
             marks[cursor] = 2
         cuts = [
             0,
-            *(i for i in range(1, length) if roles[i] != roles[i - 1] or marks[i] != marks[i - 1]),
+            *(
+                i
+                for i in range(1, length)
+                if roles[i] != roles[i - 1] or marks[i] != marks[i - 1] or found[i] != found[i - 1]
+            ),
             length,
         ]
-        return [(a, b, self._byte_style(roles[a], marks[a])) for a, b in pairwise(cuts)]
+        return [(a, b, self._byte_style(roles[a], marks[a], found[a])) for a, b in pairwise(cuts)]
 
-    def _byte_style(self, role: int, mark: int) -> Style | None:
+    def _byte_style(self, role: int, mark: int, found: int) -> Style | None:
         palette = self.palette
         if mark == 2:
             return palette.cursor if self.has_focus else palette.cursor_away + Style(bold=True)
-        style = palette.roles[role]
+        style = palette.match if found else palette.roles[role]
         if mark:
             return style + palette.selected
         return style if style else None

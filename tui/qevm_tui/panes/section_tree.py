@@ -11,6 +11,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.timer import Timer
 
+from qevm.filter import Filter
 from qevm.problems import QevmError, Severity
 from qevm.safetext import safe
 from qevm.section import Device, Section, SectionKind
@@ -21,6 +22,7 @@ from qevm_tui.panes.columns import RowText, tail_fit
 from qevm_tui.panes.container_rows import PartsAbove
 from qevm_tui.panes.device_names import DeviceNames
 from qevm_tui.panes.line_pane import ListPane
+from qevm_tui.panes.narrowing import NarrowedByDevice, NarrowedByStream, Narrowing
 from qevm_tui.panes.tree_model import ByDevice, ByStream, Node, TreeModel
 from qevm_tui.problem_rows import ProblemRows
 from qevm_tui.selection import PartChosen, SectionChosen, Selection
@@ -54,6 +56,7 @@ class SectionTree(ListPane):
         self._capture = capture
         self._problems = problems
         self._parts = parts
+        self._narrowing: Narrowing | None = None
         self._model = self._model_of(ByDevice.name)
         self._outline = Outline(self._model.count)
         self._generation = capture.generation
@@ -65,6 +68,7 @@ class SectionTree(ListPane):
         self._shown_part: ContainerPart | None = None
         self._lost = False
         """The walk began anew and has not come back to the shown section yet."""
+        self._titled = ""
 
     # -- what is shown ----------------------------------------------------------------------------
 
@@ -73,7 +77,29 @@ class SectionTree(ListPane):
         return self._outline.rows
 
     def title(self) -> str:
-        return f"sections {self._model.name}"
+        narrowing = self._narrowing
+        if narrowing is None:
+            return f"sections {self._model.name}"
+        return f"{self.narrowed_words()} {self._model.name}: {safe(narrowing.filter.text)}"
+
+    @property
+    def filter(self) -> Filter | None:
+        """What narrows the tree; None when it shows all sections."""
+        return None if self._narrowing is None else self._narrowing.filter
+
+    def narrow(self, wanted: Filter | None) -> None:
+        """Show only the sections that a filter takes, or all again; the cursor stays on its section."""
+        if wanted is not None or self._narrowing is not None:
+            made = None if wanted is None else Narrowing(self._capture, wanted, self._problems)
+            self._narrowing = made
+            self._use(self._model.name)
+
+    def narrowed_words(self) -> str:
+        """How many sections are shown, e.g. ``12 of 72``."""
+        narrowing = self._narrowing
+        if narrowing is None:
+            return f"{len(self._capture.index):,}"
+        return f"{len(narrowing.rows):,} of {narrowing.seen:,}"
 
     @property
     def mode(self) -> str:
@@ -86,6 +112,10 @@ class SectionTree(ListPane):
             self._use(mode)
 
     def _model_of(self, mode: str) -> TreeModel:
+        narrowing = self._narrowing
+        if narrowing is not None:
+            by_stream = mode == ByStream.name
+            return (NarrowedByStream if by_stream else NarrowedByDevice)(self._capture, narrowing)
         model: TreeModel = ByStream(self._capture) if mode == ByStream.name else ByDevice(self._capture)
         return PartsAbove(model, self._parts) if self._parts.items else model
 
@@ -116,7 +146,7 @@ class SectionTree(ListPane):
             self._reveal(selection.section)
 
     def _reveal_part(self, part: ContainerPart) -> None:
-        if part in self._parts.items:
+        if part in self._parts.items and self._narrowing is None:
             self.put_cursor(self._outline.row_of((self._parts.items.index(part),)))
 
     def _reveal(self, section: Section) -> None:
@@ -146,12 +176,18 @@ class SectionTree(ListPane):
         if self._generation != self._capture.generation:
             self._begin_anew()
             return
+        if self._narrowing is not None and self._narrowing.outdated():
+            self.narrow(self._narrowing.filter)
+            return
         first, by = self._model.update()
         self._outline.shift(first, by)
         self._outline.recount()
         self._names.update()
         if at_cursor and self.row_count != rows:
             self._keep_cursor(at_cursor, here, first, by)
+        if self._narrowing is not None and self.title() != self._titled:
+            self._titled = self.title()
+            self.refresh_title()
         if self._lost and self._shown is not None:
             self._reveal(self._shown)
         drawn = dict(self._drawn)
@@ -167,6 +203,8 @@ class SectionTree(ListPane):
         self._generation = capture.generation
         self._names = DeviceNames(capture)
         self._summaries.clear()
+        if self._narrowing is not None:
+            self._narrowing = Narrowing(capture, self._narrowing.filter, self._problems)
         self._use(self._model.name)
 
     def _keep_cursor(self, path: Path, here: Node | None, first: int, by: int) -> None:
@@ -356,6 +394,8 @@ class SectionTree(ListPane):
 
     def action_unfold(self) -> None:
         """Open, or step into what is open."""
+        if not self.row_count:
+            return
         path = self._outline.path_at(self.cursor_row)
         if self._outline.is_open(path):
             self.move_cursor(self.cursor_row + 1)
@@ -364,6 +404,8 @@ class SectionTree(ListPane):
 
     def action_fold(self) -> None:
         """Close, or step out to the parent."""
+        if not self.row_count:
+            return
         path = self._outline.path_at(self.cursor_row)
         if self._outline.is_open(path):
             self._toggle(self.cursor_row)
@@ -371,6 +413,8 @@ class SectionTree(ListPane):
             self.move_cursor(self._outline.row_of(path[:-1]))
 
     def _toggle(self, row: int) -> None:
+        if row >= self.row_count:
+            return
         path = self._outline.path_at(row)
         if self._model.node(path).children:
             self._outline.toggle(path)
