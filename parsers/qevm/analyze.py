@@ -29,15 +29,20 @@ _SIGNED = frozenset(
 _UNSIGNED = frozenset({"uint8", "uint16", "uint32", "uint32 equal", "uint64"})
 
 
+# More values than any device has: a small hostile description can multiply to billions of empty ones.
+_MAX_VALUES = 4_000_000
+
+
 def device_state(vmsd: Vmsd, read: Read, offset: int, end: int) -> dict[str, object]:
     """The state of one device as that script prints it.  Never reads past ``end``."""
-    return _Decoder(read, end).vmsd(vmsd, offset)[0]
+    return _Decoder(read, end, [_MAX_VALUES]).vmsd(vmsd, offset)[0]
 
 
 class _Decoder:
-    def __init__(self, read: Read, end: int) -> None:
+    def __init__(self, read: Read, end: int, values_left: list[int]) -> None:
         self._read = read
         self._end = end
+        self._values_left = values_left
 
     def _bytes(self, offset: int, size: int) -> bytes:
         return self._read(offset, max(0, min(size, self._end - offset)))
@@ -50,8 +55,9 @@ class _Decoder:
                 offset = self._pointers(state, entry, offset, extra)
                 continue
             for element in range(1 if entry.array_len is None else entry.array_len):
-                if offset >= self._end and entry.size:
+                if (offset >= self._end and entry.size) or self._values_left[0] <= 0:
                     break
+                self._values_left[0] -= 1
                 value = self._value(entry, offset)
                 offset += entry.size
                 index = element if entry.array_len is not None else entry.index
@@ -74,7 +80,7 @@ class _Decoder:
         data = self._bytes(offset, length)
         values: list[object] = []
         at = 0
-        for _ in range(count):
+        for _ in range(min(count, len(data))):
             if data[at : at + 1] == b"0":
                 values.append("nullptr")
                 at += 1
@@ -86,9 +92,10 @@ class _Decoder:
 
     def _value(self, entry: VmField, offset: int) -> object:
         if entry.type == "struct" and entry.struct is not None:
-            return _Decoder(self._read, min(self._end, offset + entry.size)).vmsd(entry.struct, offset)[0]
+            inner = _Decoder(self._read, min(self._end, offset + entry.size), self._values_left)
+            return inner.vmsd(entry.struct, offset)[0]
         data = self._bytes(offset, entry.size)
-        if entry.type in _SIGNED or entry.type in _UNSIGNED:
+        if (entry.type in _SIGNED or entry.type in _UNSIGNED) and entry.size <= 8:
             value = int.from_bytes(data, "big", signed=entry.type in _SIGNED)
             text = f"0x{value & ((1 << 8 * entry.size) - 1):0{entry.size * 2}x}"
             return f"{text} ({value})" if value < 0 else text

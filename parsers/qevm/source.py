@@ -6,6 +6,7 @@ Files are read with ``pread``, never mapped: a mapped file that shrinks kills th
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Sequence
@@ -38,6 +39,20 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Release what it holds.  Reading afterwards raises SourceError."""
+        ...
+
+
+@runtime_checkable
+class Sparse(Protocol):
+    """A source whose bytes lie in a file at the same offsets, which may have holes."""
+
+    @property
+    def size(self) -> int:
+        """Number of bytes there are now."""
+        ...
+
+    def fileno(self) -> int:
+        """The file's descriptor; -1 when it is closed."""
         ...
 
 
@@ -171,3 +186,25 @@ class SubSource:
     def close(self) -> None:
         """See :meth:`Source.close`."""
         self.outer.close()
+
+
+def behind_hole(source: Source, offset: int) -> int:
+    """``offset``, or where the hole of a sparse file that it lies in ends; the size when nothing follows.
+
+    A hole of a terabyte costs nothing to write: it must cost nothing to search.
+    """
+    if isinstance(source, SubSource):
+        end = behind_hole(source.outer, source.base + offset) - source.base
+    elif isinstance(source, Sparse) and offset < source.size:
+        end = next_data(source.fileno(), offset, source.size)
+    else:
+        return offset
+    return min(max(offset, end), source.size)
+
+
+def next_data(descriptor: int, offset: int, size: int) -> int:
+    """Where data begin in an open file from ``offset`` on; ``size`` when only a hole follows."""
+    try:
+        return os.lseek(descriptor, offset, os.SEEK_DATA)
+    except OSError as error:
+        return size if error.errno == errno.ENXIO else offset

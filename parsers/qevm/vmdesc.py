@@ -10,10 +10,11 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 MAX_JSON = 64 << 20
-MAX_DEPTH = 100
+MAX_DEPTH = 40
 MAX_SIZE = 1 << 40
 MAX_ARRAY = 1 << 31
 
@@ -107,17 +108,22 @@ class Vmsd:
 
 @dataclass(frozen=True, slots=True)
 class DeviceDescription:
-    """One entry of ``devices``: one FULL section, in file order."""
+    """One entry of ``devices``: one FULL section, in file order.
+
+    ``length`` is the body length in bytes that the description claims, ``lies`` that it cannot be trusted.
+    """
 
     name: str
     instance_id: int
     vmsd: Vmsd
     legacy: bool
+    length: int = field(init=False, compare=False, repr=False)
+    lies: bool = field(init=False, compare=False, repr=False)
 
-    @property
-    def length(self) -> int:
-        """Body length in bytes that the description claims."""
-        return self.vmsd.length
+    def __post_init__(self) -> None:
+        # Asked for at every header that may be this device's; counted once.
+        object.__setattr__(self, "length", self.vmsd.length)
+        object.__setattr__(self, "lies", self.vmsd.lies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +165,7 @@ def parse(raw: bytes, offset: int = 0) -> Description:
     """The typed description from its JSON bytes; ``offset`` is that of the ``06`` byte before them.
 
     Raises BadDescription: not JSON, not an object, ``devices`` missing, a wrong type, a size that is
-    negative or absurd, nesting deeper than 100 (QEMU needs fewer than 20).
+    negative or absurd, nesting deeper than 40 (QEMU needs fewer than 20).
     """
     if len(raw) > MAX_JSON:
         raise BadDescription(f"{len(raw)} bytes of JSON, more than {MAX_JSON}")
@@ -195,10 +201,7 @@ def parse_partial(raw: bytes, offset: int = 0) -> Description:
             configuration = _vmsd(pairs, "configuration", 0)
         except (ValueError, RecursionError):
             configuration = None
-    devices: list[DeviceDescription] = []
-    at: int | None = start.end()
-    while at is not None:
-        at = _next_device(text, at, devices)
+    devices = list(_whole_devices(text, start.end()))
     if not devices:
         raise BadDescription("no device can be read")
     return Description(
@@ -215,20 +218,20 @@ _DEVICES = re.compile(r'"devices"\s*:\s*\[')
 _DEVICE = re.compile(r'\{\s*"name"\s*:\s*"[^"]{1,255}",\s*"instance_id"')
 
 
-def _next_device(text: str, at: int, devices: list[DeviceDescription]) -> int | None:
-    """Read the device that begins at or after ``at``; where to go on, None at the end."""
-    begin = _DEVICE.search(text, at)
-    if begin is None:
-        return None
-    try:
-        pairs, end = _DECODER.raw_decode(text, begin.start())
-    except (ValueError, RecursionError):
-        return begin.end()
-    with contextlib.suppress(BadDescription, UnicodeDecodeError):
-        # A name may be where the damage is.
-        text[begin.start() : end].encode("latin-1").decode("utf-8")
-        devices.append(_device(pairs))
-    return end
+def _whole_devices(text: str, start: int) -> Iterator[DeviceDescription]:
+    """The devices from ``start`` on that can be read.
+
+    Only a device has an instance id: each ends where the next begins, at the latest.  Damage in one costs no
+    more than that one, in time neither.
+    """
+    begins = [match.start() for match in _DEVICE.finditer(text, start)]
+    for begin, end in pairwise([*begins, len(text)]):
+        piece = text[begin:end]
+        with contextlib.suppress(ValueError, RecursionError):
+            pairs, size = _DECODER.raw_decode(piece)
+            # A name may be where the damage is.
+            piece[:size].encode("latin-1").decode("utf-8")
+            yield _device(pairs)
 
 
 def _description(top: object, offset: int, size: int) -> Description:

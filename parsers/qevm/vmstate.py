@@ -45,6 +45,8 @@ _INTEGERS: dict[str, tuple[int, bool]] = {
 }
 
 _SMALL_ARRAY = 64
+# No device has so many elements in a list or in an array that must be made at once.
+_MANY = 1 << 17
 
 
 def integer_type(name: str) -> tuple[int, bool] | None:
@@ -158,7 +160,7 @@ class VmstateDecoder:
             position = offset
             for entry in run:
                 for _ in range(1 if entry.array_len is None else entry.array_len):
-                    if position > self._end or len(made) > 1 << 20:
+                    if position > self._end or len(made) > _MANY:
                         break
                     item = self.element(entry, f"[{len(made)}]", position)
                     made.append(item)
@@ -195,16 +197,16 @@ class VmstateDecoder:
         count = entry.array_len or 1
         end = self._end - behind
         extra = end - offset - count
-        data = self._read(offset, max(end - offset, 0))
-        for structs in range(1, count + 1):
-            if extra <= 0 or extra % structs:
+        possible = extra >= 0 and count <= _MANY
+        data = self._read(offset, end - offset) if possible else b""
+        for structs in range(1, count + 1 if possible else 1):
+            if not extra or extra % structs:
                 continue
             ends = _place_structs(data, count, structs, extra // structs + 1)
             if ends is not None:
                 return self._pointers(name, entry, offset, ends)
-        nulls = list(range(1, count + 1)) if data[:count] == b"0" * count else None
-        if nulls is not None and extra <= 0:
-            return self._pointers(name, entry, offset, nulls)
+        if possible and not extra and data == b"0" * count:
+            return self._pointers(name, entry, offset, list(range(1, count + 1)))
         item = self.raw(name, offset, max(self._end - offset, 0))
         item.problem = "array of pointers with NULLs: the description does not tell its layout"
         return item
@@ -272,6 +274,7 @@ class VmstateDecoder:
         direct_key = entry.type == "gtree" and per_node == 1
         number = 0
         problem = ""
+        most = _MANY // (1 + sum(_weight(vmsd) for vmsd in entry.inline[:per_node]))
         while position < end:
             marker = self._read(position, 1)
             if marker == b"\0" and position == end - 1:
@@ -304,7 +307,7 @@ class VmstateDecoder:
                 )
             )
             number += 1
-            if number > 1 << 20:
+            if number > most:
                 problem = "list: more elements than can be shown"
                 break
         if position < end:
@@ -385,6 +388,15 @@ class VmstateDecoder:
             problem=problem,
             inferred=self._inferred,
         )
+
+
+def _weight(vmsd: Vmsd) -> int:
+    """How many Fields one element of a list becomes."""
+    own = sum(
+        min(item.array_len or 1, _SMALL_ARRAY) * (1 + (_weight(item.struct) if item.struct else 0))
+        for item in vmsd.fields
+    )
+    return own + sum(_weight(sub) for sub in vmsd.subsections)
 
 
 def _struct_name(entry: VmField) -> str:

@@ -9,8 +9,9 @@ from textual.binding import BindingType
 from textual.command import CommandPalette
 from textual.containers import Container
 
-from qevm.problems import QevmError
 from qevm_tui.arranging import Arranging
+from qevm_tui.bookmarking import Bookmarking
+from qevm_tui.copying import Copying
 from qevm_tui.filtering import Filtering
 from qevm_tui.finding import Finding
 from qevm_tui.keys import bindings
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from qevm_tui.settings import Settings
 
 
-class QevmApp(Finding, Filtering, Arranging):
+class QevmApp(Finding, Filtering, Bookmarking, Copying, Arranging):
     """The explorer with its panes.  No pane knows another one: all show the explorer's selection."""
 
     CSS_PATH = "app.tcss"
@@ -167,18 +168,6 @@ class QevmApp(Finding, Filtering, Arranging):
             self.push_screen(QevmPalette())
 
     # -- other keys -------------------------------------------------------------------------------
-
-    def action_copy(self) -> None:
-        """Copy the selected bytes as hexdump text."""
-        from qevm_tui.clipboard import TooMuchError, clipboard_text
-
-        try:
-            text = clipboard_text(self.capture, self.selection)
-        except (TooMuchError, QevmError) as error:
-            self.say(str(error), bad=True)
-            return
-        self.copy_to_clipboard(text)
-        self.say(f"copied {self.selection.size:,} bytes as hexdump text (OSC 52; the terminal must allow it)")
 
     def action_tree_mode(self) -> None:
         """By device or by stream."""

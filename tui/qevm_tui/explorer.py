@@ -304,6 +304,11 @@ class Explorer(App[None]):
         """To the first section of a device."""
         self.go(partial(moves.device, self.capture, idstr, instance_id), "the device")
 
+    def leave_part(self) -> None:
+        """Have offsets count the stream's bytes again, not those of a part of the container."""
+        if self.selection.source is not None:
+            self.selection = Selection()
+
     def go_to_offset(self, offset: int) -> None:
         """To a byte at once; to its section when that is indexed."""
         self.select_offset(offset, jump=True)

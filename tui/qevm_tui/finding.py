@@ -235,9 +235,7 @@ class Finding(Explorer):
         if match.section is not None:
             self.select(Selection(match.section, match.path, match.start, match.start, match.end), jump=jump)
         else:
-            if self.selection.source is not None:
-                # Offsets are to count the stream's bytes again, not those of a part of the container.
-                self.selection = Selection()
+            self.leave_part()
             self.select_offset(match.start, jump=jump, anchor=match.end - 1)
 
     def stop_searching(self) -> bool:

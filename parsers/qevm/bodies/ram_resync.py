@@ -7,8 +7,6 @@ it, or the footer alone with a plausible next section.
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 import struct
 from collections.abc import Iterable, Iterator
@@ -16,7 +14,7 @@ from dataclasses import dataclass
 
 from qevm.bodies.ram_blocks import RamBlock
 from qevm.constants import FOOTER_MAGIC
-from qevm.source import Source
+from qevm.source import Source, behind_hole
 
 _FIRST_WINDOW = 1 << 13
 _WINDOW = 1 << 20
@@ -114,14 +112,8 @@ class Resynchroniser:
 
     def _over_hole(self, offset: int) -> int:
         """``offset``, or the end of the hole of a sparse file that it lies in: a hole holds no record."""
-        fileno = getattr(self._source, "fileno", None)
-        if fileno is None:
-            return offset
-        try:
-            data = os.lseek(fileno(), offset, os.SEEK_DATA)
-        except OSError as error:
-            return self._limit if error.errno == errno.ENXIO else offset
-        return max(offset, data - _LONGEST_HEADER)
+        data = min(behind_hole(self._source, offset), self._limit)
+        return max(offset, data if data == self._limit else data - _LONGEST_HEADER)
 
     def _candidates(self) -> re.Pattern[bytes]:
         """A pattern for places worth a closer look: the lowest byte of a record's be64, or a footer's first.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 
 from qevm.field import Field, Role
 from qevm.layout import VmdescHeader, fields_of
@@ -49,13 +50,20 @@ def fields(source: Source, section: Section, description: Description | None) ->
     return result
 
 
-def offset_of(source: Source, description: Description, device: DeviceDescription) -> int:
-    """Offset of the JSON object that describes ``device``; that of the section when it is not found."""
-    raw = source.read(description.offset + 5, min(description.json_size, MAX_JSON))
+def offsets_of(
+    source: Source, description: Description, devices: Iterable[DeviceDescription]
+) -> dict[tuple[str, int], int]:
+    """Offsets of the JSON objects that describe ``devices``, by name and instance id.
+
+    Where one is not found, it is the offset of the section.
+    """
+    offsets = {(device.name, device.instance_id): description.offset for device in devices}
+    raw = source.read(description.offset + 5, min(description.json_size, MAX_JSON)) if offsets else b""
     for found in _DEVICE.finditer(raw.decode("latin-1")):
-        if found.group(1) == device.name and int(found.group(2)) == device.instance_id:
-            return description.offset + 5 + found.start()
-    return description.offset
+        key = found.group(1), int(found.group(2))
+        if offsets.get(key) == description.offset:
+            offsets[key] = description.offset + 5 + found.start()
+    return offsets
 
 
 def _devices(text: str, raw: bytes, at: int, base: int, description: Description | None) -> list[Field]:

@@ -131,6 +131,10 @@ class Spool:
             raise SourceError(f"temporary file: {error.strerror or error}") from error
         return data if len(data) == length else data.ljust(length, b"\0")
 
+    def fileno(self) -> int:
+        """The descriptor of the temporary file; -1 when it is closed."""
+        return self._fd
+
     def close(self) -> None:
         """Give the disk space back."""
         if self._fd >= 0:

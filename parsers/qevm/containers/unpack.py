@@ -120,6 +120,10 @@ class UnpackingSource:
         """Up to ``length`` of the bytes that are unpacked by now."""
         return self._spool.read(offset, min(length, self._size - offset))
 
+    def fileno(self) -> int:
+        """The temporary file, in which runs of zeros are holes; -1 when it is closed."""
+        return self._spool.fileno()
+
     @property
     def complete(self) -> bool:
         """The background work is over: all is unpacked, or it stopped (see ``problems``)."""

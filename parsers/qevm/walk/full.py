@@ -33,6 +33,7 @@ class FullSections:
             self._numbers.setdefault(_key(device), number)
         self._next = 0
         self._seen: dict[tuple[bytes, int], int] = {}
+        self._places: dict[tuple[str, int], int] | None = None
         self._passed: dict[int, int] = {}
         """Devices of the description that did not come when they should have: number, offset of what came."""
 
@@ -165,11 +166,11 @@ class FullSections:
             if after is not None:
                 self._row(head, device, end, after, scope, Confidence.EXACT)
                 return
-            if described.vmsd.lies and self._recover(head, device, described, scope, quiet=True):
+            if described.lies and self._recover(head, device, described, scope, quiet=True):
                 return
             self._footer_wrong(head, described, device, end, scope)
             return
-        if end <= scope.limit or self._recover(head, device, described, scope, quiet=described.vmsd.lies):
+        if end <= scope.limit or self._recover(head, device, described, scope, quiet=described.lies):
             return
         left = scope.limit - head.body
         row = self._row(head, device, scope.limit, scope.limit, scope, Confidence.EXACT)
@@ -392,11 +393,9 @@ class FullSections:
         confidence = Confidence.EXACT if misnamed else Confidence.CONFLICTING
         row = self._row(head, device, expected.body_end, expected.end, scope, confidence)
         wrong = expected.wrong
-        if misnamed and state.description is not None:
-            from qevm.bodies import vmdescription
-
+        if misnamed:
             state.problem(
-                vmdescription.offset_of(state.source, state.description, described),
+                self._place_in_description(described),
                 f"the description has a wrong name for {idstr}, read by its place and its vmsd_name",
                 idstr,
                 described.name,
@@ -413,6 +412,14 @@ class FullSections:
                 row=row,
             )
         return True
+
+    def _place_in_description(self, device: DeviceDescription) -> int:
+        description = self._state.description
+        if self._places is None and description is not None:
+            from qevm.bodies import vmdescription
+
+            self._places = vmdescription.offsets_of(self._state.source, description, self._devices)
+        return (self._places or {}).get((device.name, device.instance_id), 0)
 
     def check_all_seen(self, offset: int) -> None:
         """At the end: every device of the description must have been seen (§12.1, step 7)."""

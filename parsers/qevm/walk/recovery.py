@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from qevm import safetext
 from qevm.bodies.known_layouts import match_body
 from qevm.section import Confidence
-from qevm.source import Source
+from qevm.source import Source, behind_hole
 from qevm.walk.headers import MAX_HEADER, Head, Plausibility, footer, parse_head
 
+_FIRST_WINDOW = 1 << 10
 _WINDOW = 1 << 20
 _BUDGET_FACTOR = 4
 # A body that a built-in layout makes longer than this by bytes behind the end of the data is no such body.
@@ -36,8 +37,9 @@ class Recovery:
 
     def _windows(self, start: int, limit: int, overlap: int) -> Iterator[tuple[int, bytes]]:
         """(offset, bytes) of windows from ``start`` to ``limit``, each overlapping the one before."""
-        size = 1 << 14
+        size = _FIRST_WINDOW
         while start < limit and self._budget > 0:
+            start = max(start, behind_hole(self._source, start) - overlap)
             data = self._source.read(start, min(size + overlap, limit - start))
             if not data:
                 return

@@ -294,15 +294,17 @@ class Walker:
             self._inconsistent(found.description, row)
 
     def _inconsistent(self, description: Description, row: int) -> None:
-        for device in description.devices:
-            wrong = device.vmsd.inconsistent()
-            if wrong:
-                from qevm.bodies import vmdescription
+        wrong = [(device, why) for device in description.devices if (why := device.vmsd.inconsistent())]
+        if not wrong:
+            return
+        from qevm.bodies import vmdescription
 
-                name = f"{device.name}@{device.instance_id}"
-                at = vmdescription.offset_of(self.state.source, description, device)
-                message = f"the description of {name} contradicts itself: {wrong}"
-                self.state.problem(at, message, row=row, device=name, severity=Severity.WARNING)
+        places = vmdescription.offsets_of(self.state.source, description, (device for device, _ in wrong))
+        for device, why in wrong:
+            name = f"{device.name}@{device.instance_id}"
+            at = places[device.name, device.instance_id]
+            message = f"the description of {name} contradicts itself: {why}"
+            self.state.problem(at, message, row=row, device=name, severity=Severity.WARNING)
 
     def _trailing(self, offset: int, limit: int) -> None:
         state = self.state

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from qevm.field import Role
+from qevm_tui.clipboard import HELP as CLIPBOARD
 from qevm_tui.dialogs.base import Dialog, frame
 from qevm_tui.keys import KEYS, SCOPES, bindings, shown
 from qevm_tui.map_buckets import Cell
@@ -92,6 +93,8 @@ def help_lines(palette: Palette, keymap: Mapping[str, str]) -> list[list[Segment
     lines.append(
         [Segment("  click rows and bytes, drag to mark bytes, drag the lines between panes, wheel scrolls")]
     )
+    heading("clipboard")
+    lines.extend([Segment(f"  {line}")] for line in CLIPBOARD)
     heading("signs")
     lines.extend([Segment(f"  {sign:<18}", palette.note), Segment(text)] for sign, text in _SIGNS)
     heading("cells of the map")
