@@ -1,6 +1,6 @@
 """Fuzz one target with coverage as the guide.
 
-    pip install '.[fuzz]'
+    pip install atheris
     python tests/fuzz/run.py walker --minutes 10
 
 Targets: walker, description, xbzrle, mapped-ram, containers, lzop.  The seeds are the small captures of
