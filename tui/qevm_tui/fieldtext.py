@@ -36,7 +36,7 @@ def _plain(children: object) -> bool:
 def _line(field: Field, depth: int) -> str:
     text = f"0x{field.offset:08x} {field.size:>8}  {'  ' * depth}{safe(field.name)}"
     if field.type:
-        text += f" ({field.type})"
+        text += f" ({safe(field.type)})"
     value = value_text(field)
     if value:
         text += f" = {value}"

@@ -17,7 +17,7 @@ from qevm.section import Confidence
 from qevm.source import Source, behind_hole
 from qevm.walk.headers import MAX_HEADER, Head, Plausibility, footer, parse_head
 
-_FIRST_WINDOW = 1 << 10
+_FIRST_WINDOW = 1 << 8
 _WINDOW = 1 << 20
 _BUDGET_FACTOR = 4
 # A body that a built-in layout makes longer than this by bytes behind the end of the data is no such body.
@@ -110,7 +110,7 @@ class Recovery:
                 return end, end, Confidence.GUESSED
         if footers is not False:
             found = self.chunk_end(head.body, head.section_id, limit, in_package, footers)
-            # What the description does not know may hold another stream, and the tail have located that one's.
+            # A device that the description does not know may hold a whole stream, which the tail has found.
             if found is not None and (found[1] <= stop or not described):
                 return (*found, Confidence.FOOTER_BOUNDED)
             if footers:
