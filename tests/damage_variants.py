@@ -1,7 +1,7 @@
 """Damaged variants of a capture, always the same ones, and what a reader must say of each.
 
-The shared folder has a generator of its own (``../shared/tools/damage.py``); where it is there, its variants go
-through the same tests.  Classes of damage that both make have the same name.
+The shared folder has a generator of its own (``../shared/tools/damage.py``); where it is there, its variants
+go through the same tests.  Classes of damage that both make have the same name.
 """
 
 from __future__ import annotations
@@ -204,7 +204,8 @@ class Anatomy:
         """The description has a version to compare the header's with."""
         devices = self._description.devices if self._description else ()
         return any(
-            (one.name, one.instance_id) == (section.idstr, section.instance_id) and one.vmsd.version is not None
+            (one.name, one.instance_id) == (section.idstr, section.instance_id)
+            and one.vmsd.version is not None
             for one in devices
         )
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qevm.bodies.mapped_ram import Bitmaps
-from qevm.bodies.multifd import Channel
 from qevm.bodies.page_contents import Undecodable, page_of
 from qevm.bodies.page_lookup import PageLookup
 from qevm.bodies.page_runs import PageKind, PageRecord
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from qevm.bodies.multifd import Channel
     from qevm.capture import Capture
 
 SEGMENT_PAGES = 1 << 18

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from qevm.bodies.multifd import Channel, Packet
 from qevm.bodies.ram import RamBody
 from qevm.constants import Command
 from qevm.index import SectionIndex
@@ -20,6 +19,8 @@ from qevm.source import Source
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from qevm.bodies.multifd import Channel, Packet
 
 UNSENT, DISCARDED, LOST = -1, -2, -3
 CHANNEL = -16

@@ -21,7 +21,6 @@ Progress = Callable[[int, int], None]
 _CHUNK = 1 << 20
 _UNSAFE = re.compile(r"[^A-Za-z0-9._@+=-]+")
 _MAX_RANGES = 1000
-_IOV = 256
 _SCATTER = 1 << 18
 """Bytes of pages that are read at once: few enough to stay in a core's cache until they are written."""
 
@@ -108,7 +107,7 @@ class _BlockWriter:
         self._size = memory.page_size
         self._length = memory.length(block)
         self._report = BlockReport(block, self._length)
-        pages = max(1, min(_IOV, _SCATTER // self._size))
+        pages = max(1, _SCATTER // self._size)
         self._buffer = memoryview(bytearray(pages * self._size))
         # The headers between the pages all go to the same eight bytes.
         header = memoryview(bytearray(_PLAIN_HEADER))
@@ -161,68 +160,47 @@ class _BlockWriter:
             found = self._memory.page_from(self._block, page, span.source)
             self._add(page, 1, found.state, found.reason)
             if found.data is not None and found.state is not PageState.ZERO:
-                self._write([memoryview(found.data)], page * self._size)
+                self._write(memoryview(found.data), page * self._size)
 
     def _records(self, payload: int, stride: int, first: int, count: int) -> None:
         """Copy ``count`` pages that lie ``stride`` bytes apart in the stream to page ``first`` on."""
+        batch = len(self._buffer) // self._size
+        copied = 0
+        while copied < count:
+            pages = min(batch, count - copied)
+            there = self._gather(payload + copied * stride, stride, pages)
+            self._write(self._buffer[: there * self._size], (first + copied) * self._size)
+            copied += there
+            if there < pages:
+                self._add(first + copied, count - copied, PageState.LOST, "the file ends before this page")
+                break
+            self._tell(first + copied)
+        self._add(first, copied, PageState.DATA)
+
+    def _gather(self, payload: int, stride: int, pages: int) -> int:
+        """Read pages that lie ``stride`` bytes apart side by side into the buffer; how many there are."""
         source = self._memory.source
         size = self._size
-        if isinstance(source, FileSource):
-            done = self._scattered(source, payload, stride, first, count)
-            payload += done * stride
-            first += done
-            count -= done
-        batch = max(1, min(_IOV, _CHUNK // stride))
-        while count:
-            pages = min(batch, count)
-            data = memoryview(source.read(payload, (pages - 1) * stride + size))
-            there = (len(data) + stride - size) // stride
-            self._write([data[i * stride : i * stride + size] for i in range(there)], first * size)
-            self._add(first, there, PageState.DATA)
-            if there < pages:
-                self._add(first + there, count - there, PageState.LOST, "the file ends before this page")
-                return
-            payload += pages * stride
-            first += pages
-            count -= pages
-            self._tell(first)
-
-    def _scattered(self, source: FileSource, payload: int, stride: int, first: int, count: int) -> int:
-        """As :meth:`_records`, with the pages read side by side into one buffer; how many were copied.
-
-        Leaves the last pages, where the data or the block may end inside one, to the plain way.
-        """
-        size = self._size
-        if stride != size + _PLAIN_HEADER:
-            return 0
-        parts = self._parts
-        pages = len(self._buffer) // size
         whole = (pages - 1) * stride + size
-        done = 0
-        while count - done > pages:
-            if source.readv(payload + done * stride, parts) != whole:
-                break
-            self._write([self._buffer], (first + done) * size)
-            done += pages
-            self._tell(first + done)
-        self._add(first, done, PageState.DATA)
-        return done
+        plain = stride == size + _PLAIN_HEADER
+        if plain and isinstance(source, FileSource):
+            got = source.readv(payload, self._parts[: 2 * pages - 1])
+            if got == whole:
+                return pages
+        data = source.read(payload, whole)
+        there = (len(data) + stride - size) // stride
+        for page in range(there):
+            self._buffer[page * size : (page + 1) * size] = data[page * stride : page * stride + size]
+        return there
 
-    def _write(self, pieces: list[memoryview], offset: int) -> None:
-        """Write pieces one behind the other at ``offset``, cut at the block's length."""
-        left = self._length - offset
-        total = sum(len(piece) for piece in pieces)
-        if total > left:
-            pieces = [memoryview(b"".join(pieces))[: max(left, 0)]]
-            total = max(left, 0)
-        while total > 0:
-            written = os.pwritev(self._fd, pieces, offset)
-            if written == total:
-                return
+    def _write(self, data: memoryview, offset: int) -> None:
+        """Write ``data`` at ``offset``, cut at the block's length."""
+        data = data[: max(0, self._length - offset)]
+        while data:
             # A short write (a signal, a full disk that the next call reports): go on with the rest.
-            pieces = [memoryview(b"".join(pieces))[written:]]
+            written = os.pwrite(self._fd, data, offset)
+            data = data[written:]
             offset += written
-            total -= written
 
     def _mapped(self) -> None:
         memory, block = self._memory, self._block
@@ -247,12 +225,22 @@ class _BlockWriter:
 
 
 def copy_range(source: Source, offset: int, descriptor: int, target: int, length: int) -> int:
-    """Copy bytes of ``source`` into a file; holes stay holes where the system can tell.  Bytes copied."""
+    """Copy bytes of ``source`` into a file, inside the kernel where it can.  How many bytes there were."""
     done = 0
+    while isinstance(source, FileSource) and done < length:
+        try:
+            copied = os.copy_file_range(
+                source.fileno(), descriptor, length - done, offset + done, target + done
+            )
+        except OSError:
+            # Another file system, a block device, an old kernel: copy by hand.
+            break
+        if not copied:
+            break
+        done += copied
     while done < length:
         data = source.read(offset + done, min(_CHUNK, length - done))
         if not data:
             break
-        os.pwrite(descriptor, data, target + done)
-        done += len(data)
+        done += os.pwrite(descriptor, data, target + done)
     return done

@@ -144,7 +144,7 @@ def damaged(request: pytest.FixtureRequest, capture_path: Callable[[str], Path])
     return Damaged(request.param, sound, [_examine(one, keys) for one in made])
 
 
-# All that follows stands on this: no variant raised when the fixture walked and decoded it.
+# All that follows stands on this: no variant raised, in the walk or in the decoding, for the fixture.
 
 
 def test_a_file_that_holds_no_stream_is_refused_with_its_reason(damaged: Damaged) -> None:

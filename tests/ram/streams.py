@@ -99,13 +99,15 @@ class Scanned:
     def records(self) -> list[tuple[int, int, str, int, int]]:
         """(offset, size, kind, block, page) of every record."""
         size = self.body.runs.page_size
-        return [
-            (r.offset, r.size, r.kind.name, r.block, r.address // size) for r in self.body.runs
-        ]
+        return [(r.offset, r.size, r.kind.name, r.block, r.address // size) for r in self.body.runs]
 
 
 def scan(
-    sections: Sequence[bytes], *, page_size: int | None = PAGE, window: int = 1 << 18, facts: dict | None = None
+    sections: Sequence[bytes],
+    *,
+    page_size: int | None = PAGE,
+    window: int = 1 << 18,
+    facts: dict | None = None,
 ) -> Scanned:
     """Scan START, PART, … (their bytes with headers and footers) as the walker would."""
     data = b"".join(sections)

@@ -20,6 +20,7 @@ from qevm.guest_memory import GuestMemory, PageState
 from qevm.memory_writer import write_block
 from qevm.source import BytesSource
 
+
 def memory_of(data: bytes) -> GuestMemory:
     capture = Capture(BytesSource(data))
     capture.walk_all()

@@ -12,7 +12,7 @@ import examples
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_real_captures import opened
+from test_ram_of_captures import opened
 
 from qevm import layout
 from qevm.bodies.multifd import Channel, NeedsZstandard
@@ -101,7 +101,8 @@ def test_without_zstandard_the_message_says_what_to_install(
     zlib_channels: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = Channel(BytesSource(repacked(zlib_channels[0], 2, zstd_packer()), "ch1"), PAGE)
-    monkeypatch.setitem(sys.modules, "zstandard", None)
+    for module in ("zstandard", "backports.zstd", "compression.zstd"):
+        monkeypatch.setitem(sys.modules, module, None)
     packet = next(p for p in channel.packets if p.normal)
     with pytest.raises(NeedsZstandard, match=r"ch1: .*pip install 'qevm\[zstd\]'"):
         channel.place(packet, 0)

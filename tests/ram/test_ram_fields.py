@@ -1,4 +1,4 @@
-"""Fields of RAM sections: they tile the bytes, the cursor finds records, and values are what the bytes say."""
+"""Fields of RAM sections: they tile the bytes, and the cursor finds the record under it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def tiles(field: Field, start: int, end: int) -> None:
     assert at == end, field.name
 
 
-@pytest.mark.parametrize("name", ["pc-live", "xbzrle", "compress-q72", "multifd", "avr-mega-q72", "ppc64-pseries"])
+@pytest.mark.parametrize(
+    "name", ["pc-live", "xbzrle", "compress-q72", "multifd", "avr-mega-q72", "ppc64-pseries"]
+)
 def test_fields_tile_every_section(walked: Walked, name: str) -> None:
     capture = walked(name)
     for section in list(ram_sections(capture))[:40]:
@@ -47,7 +49,7 @@ def test_fields_tile_every_section(walked: Walked, name: str) -> None:
 
 def test_the_cursor_finds_the_record_under_it(walked: Walked) -> None:
     capture = walked("pc-live")
-    section = next(s for s in ram_sections(capture) if "3," in capture.summary(s) or "pages" in capture.summary(s))
+    section = next(s for s in ram_sections(capture) if "pages" in capture.summary(s))
     root = capture.decode(section)
     for offset in range(section.body, section.body_end, 40961):
         path = root.at(offset)

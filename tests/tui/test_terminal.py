@@ -179,3 +179,28 @@ def test_a_session_from_start_to_end_of_a_chain_and_out(microbit: Path):
         assert b"\x1b[?1049l" in terminal.sent
         assert b"\x1b[?25h" in terminal.sent
         assert b"\x1b[?1000l" in terminal.sent
+
+
+def test_what_a_session_exports_are_the_bytes_of_the_capture(capture_path: Captures, tmp_path: Path):
+    path = capture_path("aarch64-virt-a57")
+    capture = Capture.open(path)
+    capture.walk_all()
+    chain = {section.kind.name: section for section in capture.find("ram")}
+    capture.close()
+    data = path.read_bytes()
+    target = tmp_path / "chunk.bin"
+    with session(path) as terminal:
+        terminal.read("sound")
+        terminal.press(b"d", "devices")
+        terminal.press(b"pl011\r", "pl011@0")
+        terminal.press(b"d", "devices")
+        terminal.press(b"ram\r", "ram@0 START")
+        terminal.press(b"e", "ram@0 END")
+        terminal.press(b"s", "ram@0 START")
+        for key, kind in ((b"", "START"), (b"]", "PART"), (b"e", "END")):
+            terminal.press(key, f"ram@0 {kind}")
+            terminal.press(b"x", "Enter writes")
+            terminal.press(b"\x15" + str(target).encode() + b"\r", "wrote")
+            section = chain[kind]
+            assert target.read_bytes() == data[section.offset : section.end], kind
+            target.unlink()

@@ -20,6 +20,7 @@ class Slow:
         self.source = BytesSource(b"\0" * steps)
         self.walked = 0
         self.complete = False
+        self.generation = 0
         self.at_step = threading.Event()
         self.fails_at = -1
 

@@ -69,6 +69,9 @@ class MadeUp:
     complete: bool = False
     walked: int = 0
     generation: int = 0
+    growing: bool = False
+    follow: bool = False
+    finished: bool = False
     source: BytesSource = field(default_factory=lambda: BytesSource(b"\0" * 64))
 
     def add(self, kind: SectionKind, device: int | None = None, size: int = 16) -> int:

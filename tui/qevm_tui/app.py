@@ -1,38 +1,34 @@
-"""The screen of the explorer: three panes, two bars, the dialogs, and how they are arranged."""
+"""The app: composition, dialogs, and the keys that belong to no pane."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.command import CommandPalette
 from textual.containers import Container
-from textual.geometry import Size
 
-from qevm.problems import QevmError
-from qevm_tui.explorer import Explorer
+from qevm_tui.arranging import Arranging
+from qevm_tui.bookmarking import Bookmarking
+from qevm_tui.copying import Copying
+from qevm_tui.filtering import Filtering
+from qevm_tui.finding import Finding
 from qevm_tui.keys import bindings
-from qevm_tui.palette import palette_for
-from qevm_tui.panes.bars import Bar, KeyFooter
-from qevm_tui.panes.device_detail import DeviceDetail
-from qevm_tui.panes.hex_pane import HexPane
-from qevm_tui.panes.section_tree import SectionTree
+from qevm_tui.panes.bars import KeyFooter
 from qevm_tui.panes.splitter import Splitter
-from qevm_tui.sizes import STACK_BELOW, PaneSizes
+from qevm_tui.sizes import STACK_BELOW
 from qevm_tui.status import header_spans, status_spans
-from qevm_tui.theme import QEVM_DARK
 
 if TYPE_CHECKING:
     from textual.driver import Driver
 
     from qevm.capture import Capture
+    from qevm_tui.questions import Questions
+    from qevm_tui.settings import Settings
 
-PANES = ("tree", "hex", "detail")
 
-
-class QevmApp(Explorer):
+class QevmApp(Finding, Filtering, Bookmarking, Copying, Arranging):
     """The explorer with its panes.  No pane knows another one: all show the explorer's selection."""
 
     CSS_PATH = "app.tcss"
@@ -40,21 +36,24 @@ class QevmApp(Explorer):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("app")]
     ESCAPE_TO_MINIMIZE = False
 
-    def __init__(self, capture: Capture, *, walk: bool = True) -> None:
-        """``walk``: index the capture in the background from the start."""
-        super().__init__(capture)
-        self.animation_level = "none"
-        self.register_theme(QEVM_DARK)
-        self.theme = QEVM_DARK.name
-        self.palette = palette_for(self.console.color_system, self.no_color)
-        self.tree_pane = SectionTree(capture, self.problems, self.palette)
-        self.hex_pane = HexPane(capture, self.palette)
-        self.detail_pane = DeviceDetail(capture, self.problems, self.palette)
-        self.header_bar = Bar(self.palette, id="header")
-        self.status_bar = Bar(self.palette, id="status")
-        self.sizes = PaneSizes()
-        self.zoomed = ""
+    def __init__(
+        self,
+        capture: Capture,
+        *,
+        walk: bool = True,
+        questions: Questions | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        """``walk``: index the capture in the background from the start.
+
+        ``questions`` are those that come up where the capture is unpacked.  ``settings`` change as the
+        user changes them.
+        """
+        super().__init__(capture, questions, settings)
+        self.first_words = ""
+        """What is to be said first: why what the user wanted before this could not be opened."""
         self._walk_wanted = walk
+        self.set_keymap(self.settings.keymap)
 
     def get_driver_class(self) -> type[Driver]:
         from qevm_tui.thin_line import thin_driver
@@ -66,126 +65,58 @@ class QevmApp(Explorer):
     def compose(self) -> ComposeResult:
         palette = self.palette
         yield self.header_bar
+        yield self.map_strip
         with Container(id="panes"):
             yield self.tree_pane
             yield Splitter(palette, id="split-tree")
             with Container(id="right"):
-                yield self.hex_pane
+                with Container(id="middle"):
+                    yield self.hex_pane
+                    yield self.inspector
                 yield Splitter(palette, id="split-hex")
                 yield self.detail_pane
         yield self.status_bar
-        yield KeyFooter(palette)
+        yield KeyFooter(palette, self.settings.keymap)
 
     def on_mount(self) -> None:
-        self._arrange()
+        self.arrange()
         self.tree_pane.focus()
         self.first_step()
         if self._walk_wanted and not self.capture.complete:
             self.call_after_refresh(self.start_walk)
-
-    def on_resize(self, event: events.Resize) -> None:
-        # What a terminal shows after a change of size is its own affair.
-        self._forget_terminal()
-        if self.tree_pane.is_mounted:
-            self._arrange(event.size)
+        self.start_watching()
+        if self.first_words:
+            self.say(self.first_words, bad=True)
 
     def show_selection(self) -> None:
         self.tree_pane.show_selection(self.selection)
         self.hex_pane.show_selection(self.selection, self.root)
         self.detail_pane.show_selection(self.selection, self.root)
+        self.show_place()
 
     def show_growth(self) -> None:
         self.tree_pane.grown()
         self.hex_pane.grown()
         self.detail_pane.grown()
+        if self.hex_pane.digits_changed():
+            self.arrange()
+        self.draw_map()
+
+    def show_other_bytes(self) -> None:
+        self.hex_pane.reread()
+        self.show_place()
+
+    def show_matches(self) -> None:
+        self.hex_pane.show_matches(self.finder.near)
 
     def show_bars(self) -> None:
-        self.header_bar.put(*header_spans(self.capture, self.problems, self.progress, self.palette))
+        around = self.parts.bad
+        self.header_bar.put(*header_spans(self.capture, self.problems, around, self.doing, self.palette))
         waiting = self.waiting[0] if self.waiting is not None else ""
         wide = self.size.width >= STACK_BELOW
         self.status_bar.put(
-            *status_spans(self.selection, self.root, self.palette, self.message, waiting, wide)
+            *status_spans(self.capture, self.selection, self.root, self.palette, self.message, waiting, wide)
         )
-
-    # -- sizes ------------------------------------------------------------------------------------
-
-    def _arrange(self, size: Size | None = None) -> None:
-        """Give the panes their sizes on a screen of ``size`` (default: what it is now)."""
-        width, height = size or self.size
-        stacked = self.sizes.stacked(width)
-        digits = self.hex_pane.digits
-        shown = {name: self.zoomed in ("", name) for name in PANES}
-        self.tree_pane.set_class(not shown["tree"], "hidden")
-        self.hex_pane.set_class(not shown["hex"], "hidden")
-        self.detail_pane.set_class(not shown["detail"], "hidden")
-        right = self.query_one("#right")
-        right.set_class(not (shown["hex"] or shown["detail"]), "hidden")
-        right.set_class(stacked, "stacked")
-        for splitter in self.query(Splitter):
-            splitter.set_class(bool(self.zoomed), "hidden")
-        self.tree_pane.styles.width = "1fr" if self.zoomed else self.sizes.tree_width(width, digits)
-        self.hex_pane.styles.width = "1fr" if self.zoomed or stacked else self.sizes.hex_width(width, digits)
-        self.hex_pane.styles.height = (
-            self.sizes.hex_rows(height - 3) if stacked and not self.zoomed else "1fr"
-        )
-
-    def action_zoom(self) -> None:
-        """One pane on the whole screen, and back."""
-        self.zoomed = "" if self.zoomed else self.focused_pane()
-        self._arrange()
-
-    def action_resize(self, by: int) -> None:
-        """Make the focused pane wider (in a stack: higher) or narrower."""
-        width, height = self.size
-        digits = self.hex_pane.digits
-        name = self.focused_pane()
-        if name == "tree":
-            self.sizes.tree = self.sizes.tree_width(width, digits) + by
-        elif self.sizes.stacked(width):
-            change = by // 2 if name == "hex" else -by // 2
-            self.sizes.hex_height = self.sizes.hex_rows(height - 3) + change
-        else:
-            self.sizes.hex = self.sizes.hex_width(width, digits) + (by if name == "hex" else -by)
-        self._arrange()
-
-    @on(Splitter.Dragged)
-    def _splitter_dragged(self, message: Splitter.Dragged) -> None:
-        if message.splitter.id == "split-tree":
-            self.sizes.tree = max(1, message.x)
-        else:
-            self.sizes.hex = max(1, message.x - self.tree_pane.size.width - 1)
-        self._arrange()
-
-    # -- focus ------------------------------------------------------------------------------------
-
-    def focused_pane(self) -> str:
-        """The name of the pane that has the keys."""
-        focused = self.focused
-        return focused.id if focused is not None and focused.id in PANES else "tree"
-
-    def focus_pane(self, name: str) -> None:
-        """Give a pane the keys, and the screen when one is zoomed."""
-        if self.zoomed and self.zoomed != name:
-            self.zoomed = name
-            self._arrange()
-        # Not Widget.focus(), which waits for its turn: two quick Tabs would count as one.
-        self.screen.set_focus(self.query_one(f"#{name}"))
-
-    def action_focus_next(self) -> None:
-        self._cycle(1)
-
-    def action_focus_previous(self) -> None:
-        self._cycle(-1)
-
-    def _cycle(self, step: int) -> None:
-        if self.screen.is_modal:
-            self.screen.focus_next() if step > 0 else self.screen.focus_previous()
-        else:
-            self.focus_pane(PANES[(PANES.index(self.focused_pane()) + step) % len(PANES)])
-
-    @on(HexPane.DetailWanted)
-    def _detail_wanted(self) -> None:
-        self.focus_pane("detail")
 
     # -- dialogs ----------------------------------------------------------------------------------
 
@@ -208,7 +139,7 @@ class QevmApp(Explorer):
                 self.go_to_offset(offset)
                 self.focus_pane("hex")
 
-        self.push_screen(GotoDialog(self.selection.cursor, self.capture.source.size, self.palette), goto)
+        self.push_screen(GotoDialog(self.selection.cursor, self.source.size, self.palette), goto)
 
     def action_export(self) -> None:
         """Ask what to export and where to."""
@@ -227,7 +158,7 @@ class QevmApp(Explorer):
         """Every key."""
         from qevm_tui.dialogs.help import HelpDialog
 
-        self.push_screen(HelpDialog(self.palette))
+        self.push_screen(HelpDialog(self.palette, self.settings.keymap))
 
     def action_command_palette(self) -> None:
         """Every action and every device."""
@@ -238,21 +169,10 @@ class QevmApp(Explorer):
 
     # -- other keys -------------------------------------------------------------------------------
 
-    def action_copy(self) -> None:
-        """Copy the selected bytes as hexdump text."""
-        from qevm_tui.clipboard import TooMuchError, clipboard_text
-
-        try:
-            text = clipboard_text(self.capture, self.selection)
-        except (TooMuchError, QevmError) as error:
-            self.say(str(error), bad=True)
-            return
-        self.copy_to_clipboard(text)
-        self.say(f"copied {self.selection.size:,} bytes as hexdump text (OSC 52; the terminal must allow it)")
-
     def action_tree_mode(self) -> None:
         """By device or by stream."""
         self.tree_pane.toggle_mode()
+        self.settings.tree = self.tree_pane.mode
 
     def action_reread(self) -> None:
         """Read the file again, and go on with a stopped walk."""
@@ -263,28 +183,20 @@ class QevmApp(Explorer):
         self.start_walk(reread=True)
 
     def action_cancel(self) -> None:
-        """Stop waiting; else drop the marked bytes; else stop the walk."""
+        """Stop waiting, searching; else drop marked bytes, tints, filter; else stop unpacking, the walk."""
         if self.waiting is not None:
             self.waiting = None
             self.say("cancelled")
+        elif self.stop_searching():
+            pass
         elif self.hex_pane.stop_marking() or self.selection.marked:
             self.select_offset(self.selection.cursor)
-        elif self.progress is not None and self.progress.running:
+        elif self.forget_matches() or self.drop_filter():
+            pass
+        elif not self.stop_unpacking() and self.doing.walk is not None and self.doing.walk.running:
             self._walk.stop()
 
     def action_redraw(self) -> None:
         """Draw everything anew: something else has written to the terminal."""
         self._forget_terminal()
         self.screen.refresh(layout=True)
-
-    def _forget_terminal(self) -> None:
-        from qevm_tui.thin_line import forget
-
-        forget(self._driver)
-
-
-def run(capture: Capture) -> int:
-    """Open the app on ``capture``; returns the exit status when it is closed."""
-    app = QevmApp(capture)
-    app.run()
-    return app.return_code or 0

@@ -37,12 +37,18 @@ def build_parser(*, demo: bool = False) -> argparse.ArgumentParser:
         description="An explorer for QEMU migration streams. Without a command, CAPTURE opens in the app.",
         epilog="A file that is named like a command: write ./ls.",
     )
+    parser.add_argument(
+        "--print-config", action="store_true", help="print the app's configuration in effect, as TOML"
+    )
     parser.add_argument("--version", action="version", version=f"qevm {qevm.__version__}")
     sub = parser.add_subparsers(dest="command", metavar="COMMAND", prog="qevm")
 
     add = functools.partial(_add, sub, demo)
 
-    add("open", commands.open_app, "open CAPTURE in the app (what plain `qevm CAPTURE` does)")
+    app = add("open", commands.open_app, "open CAPTURE in the app (what plain `qevm CAPTURE` does)")
+    app.add_argument(
+        "--follow", action="store_true", help="go on while the file is being written, until the stream ends"
+    )
 
     ls = add("ls", commands.ls, "one line a section, in stream order")
     ls.add_argument("--json", action="store_true", help="JSON Lines")
@@ -165,6 +171,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments:
         build_parser().print_help(sys.stderr)
         return EXIT_CANNOT
+    if arguments == ["--print-config"]:
+        return commands.print_config()
     if arguments[0] not in _COMMANDS and arguments[0] not in ("-h", "--help", "--version"):
         arguments.insert(0, "open")
     demo = "--demo" in arguments and (

@@ -1,41 +1,70 @@
-"""Bytes for the terminal's clipboard (OSC 52), up to what terminals take."""
+"""The terminal's clipboard: OSC 52, also out of tmux and GNU screen, up to what terminals take.
+
+A terminal does not answer whether it took the text.  What is known beforehand is said in the message after a
+copy.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import base64
+from collections.abc import Mapping
 
-from qevm import export
-from qevm_tui.selection import Selection
-from qevm_tui.words import human
-
-if TYPE_CHECKING:
-    from qevm.capture import Capture
+from qevm.problems import QevmError
 
 PAYLOAD_LIMIT = 74_994
 """Base64 characters that terminals accept in one OSC 52 sequence (100,000 bytes in xterm, less in others)."""
 
-_TEXT_LIMIT = PAYLOAD_LIMIT // 4 * 3
+TEXT_LIMIT = PAYLOAD_LIMIT // 4 * 3
+"""Bytes of text that fit."""
+
 _LINE = 77
 """Characters that hexdump text takes for 16 bytes."""
 
-BYTES_LIMIT = _TEXT_LIMIT // _LINE * 16
+BYTES_LIMIT = TEXT_LIMIT // _LINE * 16
+"""Bytes whose hexdump text fits."""
+
+_SCREEN_PIECE = 400
+"""GNU screen takes strings of 768 bytes at the most, and of 512 in old versions."""
 
 
-class TooMuchError(ValueError):
-    """More bytes than a clipboard takes.  ``str()`` says what to do instead."""
+class TooMuchError(QevmError):
+    """More than a clipboard takes, or nothing.  ``str()`` says what to do instead."""
 
 
-def clipboard_text(capture: Capture, selection: Selection) -> str:
-    """The selected bytes as hexdump text, which ``hexdump.restore`` turns into bytes again.
+def sequence(text: str, environment: Mapping[str, str]) -> str:
+    """What to write to the terminal for ``text`` to be in its clipboard.
 
-    Raises TooMuchError.
+    Inside tmux both to tmux itself (``set-clipboard on``) and through it (``allow-passthrough on``), since
+    either may be set; inside screen through it.
     """
-    if not selection.size:
-        raise TooMuchError("no bytes are selected")
-    if selection.size > BYTES_LIMIT:
-        raise TooMuchError(
-            f"{selection.size:,} bytes are too many for a terminal's clipboard "
-            f"(limit {human(BYTES_LIMIT)}); x exports them to a file"
-        )
-    pieces = export.blocks(capture, (selection.start, selection.end), export.Format.HEX)
-    return b"".join(pieces).decode("ascii")
+    payload = base64.b64encode(text.encode("utf-8", "replace")).decode("ascii")
+    plain = f"\x1b]52;c;{payload}\x07"
+    if environment.get("TMUX"):
+        doubled = plain.replace("\x1b", "\x1b\x1b")
+        return f"{plain}\x1bPtmux;{doubled}\x1b\\"
+    if environment.get("STY"):
+        pieces = [plain[at : at + _SCREEN_PIECE] for at in range(0, len(plain), _SCREEN_PIECE)]
+        return "".join(f"\x1bP{piece}\x1b\\" for piece in pieces)
+    return plain
+
+
+def advice(environment: Mapping[str, str]) -> str:
+    """What must be set for the clipboard to take it; a few words for the status line."""
+    if environment.get("TMUX"):
+        return "if the clipboard stays empty: tmux set -g set-clipboard on, or allow-passthrough on"
+    if environment.get("STY"):
+        return "if the clipboard stays empty: the terminal outside of screen must allow OSC 52"
+    if environment.get("TERM") == "linux":
+        return "the Linux console has no clipboard: x exports to a file"
+    return "if the clipboard stays empty: the terminal must allow OSC 52 (see ?)"
+
+
+HELP = (
+    "Copying goes to the terminal as OSC 52, also over ssh. Whether it was taken cannot be known here.",
+    "tmux: set -g set-clipboard on (or set -g allow-passthrough on, since 3.3)",
+    "screen: passed on to the terminal outside; that must allow it",
+    "xterm: XTerm*disallowedWindowOps: 20,21,SetXprop in ~/.Xresources (its own list forbids it)",
+    "iTerm2: Settings, General, Selection: applications in terminal may access clipboard",
+    "foot, kitty, WezTerm, Alacritty, Windows Terminal take it; GNOME Terminal and the console do not",
+)
+"""For the help screen."""

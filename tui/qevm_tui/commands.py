@@ -5,20 +5,29 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from qevm.capture import Capture
-from qevm.containers import Limits, Progress
+from qevm.containers import ChoiceNeeded, Limits, Progress, Space
 from qevm.index import SectionIndex
 from qevm.problems import NoSuchSection, Problem, QevmError, Severity
 from qevm.safetext import safe
 from qevm.section import Confidence, Section, SectionKind
 
 
-def open_capture(options: argparse.Namespace, *, wait: bool = True) -> Capture:
-    """The capture that the options name.  ``wait`` False: a compressed one is unpacked in the background."""
+def open_capture(
+    options: argparse.Namespace,
+    *,
+    wait: bool = True,
+    choose: Callable[[ChoiceNeeded], str | None] | None = None,
+    confirm: Callable[[Space], bool] | None = None,
+) -> Capture:
+    """The capture that the options name.  ``wait`` False: a compressed one is unpacked in the background.
+
+    ``choose`` and ``confirm`` ask the user for a snapshot, and before a disk is filled.
+    """
     if options.demo:
         from qevm.demo import demo_capture_path
 
@@ -35,8 +44,9 @@ def open_capture(options: argparse.Namespace, *, wait: bool = True) -> Capture:
             cached=not options.no_cache,
             offset=options.offset,
             snapshot=options.snapshot,
-            limits=_limits(options),
+            limits=replace(_limits(options), confirm=confirm),
             progress=shown,
+            choose=choose,
         )
     finally:
         if shown is not None:
@@ -242,12 +252,49 @@ def open_app(options: argparse.Namespace) -> int:
     """``qevm CAPTURE``: the app."""
     if not sys.stdout.isatty():
         raise QevmError("the app needs a terminal; for scripts there are ls, show, export, check, analyze")
-    from qevm_tui.app import run
+    from qevm_tui import config, state
+    from qevm_tui.opening import choose_with, confirm_with
+    from qevm_tui.questions import Questions
+    from qevm_tui.session import explore
+    from qevm_tui.settings import Settings
 
-    capture = open_capture(options, wait=False)
-    if not options.demo and options.capture == "-":
-        from qevm.containers.stdin import keys_from_terminal
+    questions = Questions()
 
-        if not keys_from_terminal():
-            raise QevmError("no terminal to read keys from")
-    return run(capture)
+    def opening(snapshot: str | None) -> Capture:
+        if snapshot is not None:
+            options.snapshot = snapshot
+        capture = open_capture(
+            options, wait=False, choose=choose_with(questions), confirm=confirm_with(questions)
+        )
+        capture.follow = options.follow
+        return capture
+
+    def prepare() -> None:
+        if not options.demo and options.capture == "-":
+            from qevm.containers.stdin import keys_from_terminal
+
+            if not keys_from_terminal():
+                raise QevmError("no terminal to read keys from")
+
+    settings = Settings()
+    state.load(settings)
+    wrong = config.load(settings)
+    more = f" ({len(wrong) - 1} more: qevm --print-config)" if len(wrong) > 1 else ""
+    try:
+        return explore(opening, questions, settings, wrong[0] + more if wrong else "", prepare)
+    finally:
+        state.save(settings)
+
+
+def print_config() -> int:
+    """``qevm --print-config``: the configuration in effect, as TOML; what is wrong in it goes to stderr."""
+    from qevm_tui import config, state
+    from qevm_tui.settings import Settings
+
+    settings = Settings()
+    state.load(settings)
+    wrong = config.load(settings)
+    sys.stdout.write(config.printed(settings))
+    for line in wrong:
+        print(f"qevm: {line}", file=sys.stderr)
+    return 1 if wrong else 0

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from qevm.field import Field, Role
 from qevm.problems import QevmError
 from qevm.section import Section
+from qevm_tui.container_parts import decode_part
 from qevm_tui.selection import FieldPath, field_at
 
 if TYPE_CHECKING:
     from qevm.capture import Capture
+    from qevm.containers import ContainerPart
 
 KEPT = 16
 """Decoded sections that are kept for going back and forth."""
@@ -26,6 +28,7 @@ class Decoded:
     def __init__(self, capture: Capture) -> None:
         self._capture = capture
         self._kept: OrderedDict[tuple[int, int], Field] = OrderedDict()
+        self._part: tuple[ContainerPart, Field] | None = None
 
     def kept(self, section: Section) -> Field | None:
         """The tree if it is there already."""
@@ -51,6 +54,12 @@ class Decoded:
             ],
         )
 
+    def part(self, part: ContainerPart) -> Field:
+        """The tree of a part of the container; the last one is kept."""
+        if self._part is None or self._part[0] is not part:
+            self._part = (part, decode_part(part))
+        return self._part[1]
+
     def keep(self, section: Section, root: Field) -> None:
         """Remember a tree; the one that was not looked at for longest is dropped."""
         self._kept[(section.offset, section.end)] = root
@@ -60,6 +69,7 @@ class Decoded:
     def forget(self) -> None:
         """Drop everything: the file was read again."""
         self._kept.clear()
+        self._part = None
 
 
 def field_of(root: Field | None, path: FieldPath) -> Field | None:

@@ -18,22 +18,27 @@ from qevm.field import Field
 from qevm.problems import QevmError
 from qevm.section import Section
 from qevm_tui import moves
+from qevm_tui.container_parts import Parts
 from qevm_tui.decoded import AT_ONCE, Decoded
 from qevm_tui.problem_rows import ProblemRows
 from qevm_tui.selection import (
     BytesChosen,
     FieldChosen,
     History,
+    PartChosen,
     SectionChosen,
     Selection,
     field_at,
     path_at,
 )
+from qevm_tui.status import Doing
 from qevm_tui.words import problem_text
 from qevm_tui.worker import Progress, Walk
 
 if TYPE_CHECKING:
     from qevm.capture import Capture
+    from qevm.containers import ContainerPart
+    from qevm.source import Source
 
 
 class WalkReport(Message):
@@ -51,19 +56,20 @@ class Explorer(App[None]):
         # The terminal's own colours, also where NO_COLOR takes them away.
         super().__init__(ansi_color=True)
         self.capture = capture
+        self.parts = Parts(capture)
         self.problems = ProblemRows(capture)
         self.selection = Selection(cursor=capture.base, start=capture.base, end=capture.base)
         self.root: Field | None = None
         """The decoded tree of the selected section; None while it is being decoded."""
         self.history = History()
-        self.progress: Progress | None = None
+        self.doing = Doing()
         self.message: tuple[str, bool] | None = None
         """What the status line says instead of the place, and whether it is bad news."""
         self.waiting: tuple[str, moves.Move] | None = None
         """What is waited for, in words, and the move that is tried again as the walk goes on."""
         self._decoded = Decoded(capture)
         self._walk = Walk(capture, self._report)
-        self._generation = capture.generation
+        self._seen = (capture.generation, capture.growing)
 
     # -- what a screen does -----------------------------------------------------------------------
 
@@ -76,6 +82,12 @@ class Explorer(App[None]):
     def show_growth(self) -> None:
         """Show what the walk has found since the last time."""
 
+    def show_other_bytes(self) -> None:
+        """Forget what was read for the screen: the bytes may be others now."""
+
+    def reported(self, progress: Progress) -> None:
+        """The walk has said how far it is, and that was taken in."""
+
     def say(self, text: str, *, bad: bool = False) -> None:
         """Show a message on the status line until the selection changes."""
         self.message = (text, bad)
@@ -83,6 +95,11 @@ class Explorer(App[None]):
             self.show_bars()
 
     # -- the selection ----------------------------------------------------------------------------
+
+    @property
+    def source(self) -> Source:
+        """Whose bytes the selection's offsets count: the stream's, or those of a part of the container."""
+        return self.selection.source or self.capture.source
 
     def select(self, selection: Selection, *, jump: bool = False, visit: bool = True) -> None:
         """Make ``selection`` the one that all panes show.  ``jump`` keeps the former place to go back to."""
@@ -98,15 +115,31 @@ class Explorer(App[None]):
             Selection(section, cursor=section.offset, start=section.offset, end=section.end), jump=jump
         )
 
+    def leave_container(self) -> None:
+        """What is selected next by its offset is in the stream."""
+        if self.selection.source is not None:
+            self.selection = replace(self.selection, source=None, part=None)
+
+    def select_part(self, part: ContainerPart, *, jump: bool = True) -> None:
+        """Select a whole part of the container, the cursor on its first byte."""
+        source = None if part.source is self.capture.source else part.source
+        end = part.offset + self.parts.size_of(part)
+        place = Selection(cursor=part.offset, start=part.offset, end=end, part=part, source=source)
+        self.select(place, jump=jump)
+
     def select_offset(self, offset: int, *, jump: bool = False, anchor: int | None = None) -> None:
-        """Put the byte cursor on ``offset``: the section and the field under it are selected.
+        """Put the byte cursor on ``offset`` of :attr:`source`: what is there and its field are selected.
 
         With ``anchor`` the bytes from there to the cursor are marked.
         """
-        section = self.capture.section_at(offset)
+        source = self.selection.source
+        section = self.capture.section_at(offset) if source is None else None
+        part = self.parts.at(self.source, offset) if section is None else None
         start, end = (section.offset, section.end) if section is not None else (offset, offset)
-        selection = Selection(section, (), offset, start, end)
-        root = self._root_of(section)
+        if part is not None:
+            start, end = part.offset, part.offset + self.parts.size_of(part)
+        selection = Selection(section, (), offset, start, end, part=part, source=source)
+        root = self._root_of(section, part)
         if root is not None:
             selection = _narrowed(selection, root)
         if anchor is not None:
@@ -116,12 +149,14 @@ class Explorer(App[None]):
         self.select(selection, jump=jump)
 
     def _show(self) -> None:
-        self.root = self._root_of(self.selection.section)
+        self.root = self._root_of(self.selection.section, self.selection.part)
         self.show_selection()
         self.show_bars()
 
-    def _root_of(self, section: Section | None) -> Field | None:
-        """The decoded section; None while a thread decodes it."""
+    def _root_of(self, section: Section | None, part: ContainerPart | None) -> Field | None:
+        """What is selected, decoded; None while a thread decodes it."""
+        if part is not None:
+            return self._decoded.part(part)
         if section is None:
             return None
         root = self._decoded.kept(section)
@@ -150,16 +185,23 @@ class Explorer(App[None]):
     def _section_chosen(self, message: SectionChosen) -> None:
         self.select_section(message.section, jump=message.jump)
 
+    @on(PartChosen)
+    def _part_chosen(self, message: PartChosen) -> None:
+        self.select_part(message.part, jump=message.jump)
+
     @on(FieldChosen)
     def _field_chosen(self, message: FieldChosen) -> None:
-        section, root = self.selection.section, self.root
-        if section is None or root is None:
+        here, root = self.selection, self.root
+        if root is None:
             return
         field = field_at(root, message.path) if message.path else None
-        if field is None:
-            self.select_section(section, jump=False)
-        else:
-            self.select(Selection(section, message.path, field.offset, field.offset, field.end))
+        if field is not None:
+            start, end = field.offset, field.end
+            self.select(replace(here, path=message.path, cursor=start, start=start, end=end, marked=False))
+        elif here.part is not None:
+            self.select_part(here.part, jump=False)
+        elif here.section is not None:
+            self.select_section(here.section, jump=False)
 
     @on(BytesChosen)
     def _bytes_chosen(self, message: BytesChosen) -> None:
@@ -196,18 +238,20 @@ class Explorer(App[None]):
 
     @on(WalkReport)
     def _walk_reported(self, message: WalkReport) -> None:
-        self.progress = message.progress
-        if self._generation != self.capture.generation:
-            self._generation = self.capture.generation
+        self.doing.walk = message.progress
+        seen, self._seen = self._seen, (self.capture.generation, self.capture.growing)
+        if self._seen != seen:
             self._decoded.forget()
+            self.show_other_bytes()
         if message.progress.error:
             self.say(message.progress.error, bad=True)
         self._take_in()
         current = self._current(self.selection)
-        if current != self.selection:
+        if current != self.selection or self._seen != seen:
             self.selection = current
             self._show()
         self._try_waiting()
+        self.reported(message.progress)
         self.show_bars()
 
     def _take_in(self) -> None:
@@ -216,6 +260,8 @@ class Explorer(App[None]):
 
     def _current(self, selection: Selection) -> Selection:
         """The same place as it is known now: located → walked, open end → end, or another file altogether."""
+        if selection.source is not None or selection.part is not None:
+            return selection
         section, index = selection.section, self.capture.index
         if section is not None and 0 <= section.index < len(index):
             known = index[section.index]
@@ -236,7 +282,7 @@ class Explorer(App[None]):
         self.waiting = (f"waiting for {what}", move)
         if not self._try_waiting() and not self.capture.complete:
             self.show_bars()
-            if self.progress is None or not self.progress.running:
+            if self.doing.walk is None or not self.doing.walk.running:
                 self.start_walk()
 
     def _try_waiting(self) -> bool:
@@ -258,10 +304,16 @@ class Explorer(App[None]):
         """To the first section of a device."""
         self.go(partial(moves.device, self.capture, idstr, instance_id), "the device")
 
+    def leave_part(self) -> None:
+        """Have offsets count the stream's bytes again, not those of a part of the container."""
+        if self.selection.source is not None:
+            self.selection = Selection()
+
     def go_to_offset(self, offset: int) -> None:
         """To a byte at once; to its section when that is indexed."""
         self.select_offset(offset, jump=True)
-        if self.selection.section is None and not self.capture.complete:
+        here = self.selection
+        if here.section is None and here.part is None and not self.capture.complete:
             self.go(partial(self._section_under, offset), f"the section at 0x{offset:x}")
 
     def _section_under(self, offset: int) -> Section | None:

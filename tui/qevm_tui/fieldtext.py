@@ -18,7 +18,7 @@ def field_lines(root: Field, *, everything: bool = False) -> Iterator[str]:
 
 
 def _lines(field: Field, depth: int, everything: bool) -> Iterator[str]:
-    yield _line(field, depth)
+    yield field_line(field, depth)
     children = field.children
     shown = len(children)
     if not everything and (isinstance(children, LazyFields) or _plain(children)):
@@ -33,7 +33,8 @@ def _plain(children: object) -> bool:
     return isinstance(children, list) and len(children) > _SHOWN and not any(c.children for c in children)
 
 
-def _line(field: Field, depth: int) -> str:
+def field_line(field: Field, depth: int = 0) -> str:
+    """One field: offset, size, name, type, value, meaning."""
     text = f"0x{field.offset:08x} {field.size:>8}  {'  ' * depth}{safe(field.name)}"
     if field.type:
         text += f" ({safe(field.type)})"

@@ -30,6 +30,9 @@ class ProblemRows:
         if self._generation != self._capture.generation:
             # The walk began anew; what was known is void.
             self.__init__(self._capture)  # type: ignore[misc]
+        if self._capture.growing or (self._capture.follow and not self._capture.finished):
+            # The end of what is there now is no end of the stream.
+            return False
         problems = self._capture.problems
         count = len(problems)
         if count == self._known:
@@ -58,6 +61,10 @@ class ProblemRows:
         if device is not None:
             worst = self._worst_of_device.get(device, Severity.NOTE)
             self._worst_of_device[device] = max(worst, problem.severity)
+
+    def worst_by_row(self) -> dict[int, Severity]:
+        """The worst problem of each section that has any."""
+        return {row: max(p.severity for p in problems) for row, problems in self._by_row.items()}
 
     def of_row(self, row: int) -> list[Problem]:
         """The problems of one section."""

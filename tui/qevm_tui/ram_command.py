@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 from qevm.atomic import ExportError
-from qevm.bodies.multifd import Channel
 from qevm.bodies.ram_blocks import RamBlock
 from qevm.capture import Capture
 from qevm.guest_memory import GuestMemory
@@ -51,7 +50,11 @@ def _memory(capture: Capture, options: argparse.Namespace) -> GuestMemory:
     if options.at is not None:
         row = capture.find(options.at)[-1].index
     page_size = capture.facts.page_size or 4096
-    channels = [Channel(FileSource(path), page_size) for path in options.channel]
+    channels = []
+    if options.channel:
+        from qevm.bodies.multifd import Channel
+
+        channels = [Channel(FileSource(path), page_size) for path in options.channel]
     return GuestMemory.of(capture, channels, row)
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
 from qevm.field import Field, LazyFields
 from qevm.problems import QevmError
 from qevm.section import Section
+
+if TYPE_CHECKING:
+    from qevm.containers import ContainerPart
+    from qevm.source import Source
 
 FieldPath = tuple[int, ...]
 
@@ -20,6 +25,9 @@ class Selection:
     ``cursor`` is the byte under the cursor; ``start`` … ``end`` (exclusive) are the selected bytes:
     those of the section, of the field at ``path`` (child numbers from the section's root), or, when
     ``marked``, a range that the user marked.
+
+    Outside of the stream, ``part`` is the part of the container that is selected.  All offsets count bytes
+    of ``source``; None stands for the stream's own.
     """
 
     section: Section | None = None
@@ -28,6 +36,8 @@ class Selection:
     start: int = 0
     end: int = 0
     marked: bool = False
+    part: ContainerPart | None = None
+    source: Source | None = None
 
     @property
     def size(self) -> int:
@@ -80,6 +90,15 @@ class SectionChosen(Message):
     def __init__(self, section: Section, *, jump: bool = False) -> None:
         super().__init__()
         self.section = section
+        self.jump = jump
+
+
+class PartChosen(Message):
+    """The user chose a part of the container (in the tree)."""
+
+    def __init__(self, part: ContainerPart, *, jump: bool = False) -> None:
+        super().__init__()
+        self.part = part
         self.jump = jump
 
 

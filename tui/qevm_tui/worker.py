@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from qevm.capture import Capture
 
 REPORT_EVERY = 0.25
+CATCH_UP = 2.0
+"""Seconds that a walk which has begun anew may take to come back to where it was before that shows."""
+
 COURTESY = 0.02
 """Seconds that the walk stands still after a key, for the paint to come first."""
 
@@ -38,6 +41,8 @@ class Progress:
     complete: bool = False
     error: str = ""
     elapsed: float = 0.0
+    reread: bool | None = None
+    """Once after the file was looked at again: whether it had changed."""
 
     @property
     def percent(self) -> int:
@@ -83,21 +88,33 @@ class Walk:
         capture = self._capture
         self._stop.clear()
         begun = reported = time.monotonic()
-        start = capture.walked
+        start = reached = capture.walked
         error = ""
+        changed: bool | None = None
+        quiet_until = 0.0
         try:
             if reread:
-                capture.reread()
+                changed = capture.reread()
+            generation = capture.generation
             for offset in capture.walk():
                 now = time.monotonic()
+                if generation != capture.generation:
+                    # More bytes have arrived: the walk has begun anew.  What is shown stays until it is
+                    # again where it was, which is soon; a screen that empties each time could not be read.
+                    generation, begun, start = capture.generation, now, capture.base
+                    quiet_until = now + CATCH_UP
                 while now < self._courtesy_until and not self._stop.is_set():
                     time.sleep(0.005)
                     now = time.monotonic()
-                if now - reported >= REPORT_EVERY:
+                if now >= quiet_until or offset >= reached:
+                    reached = max(reached, offset)
+                    quiet_until = 0.0
+                if now - reported >= REPORT_EVERY and not quiet_until:
                     reported = now
-                    rate = (offset - start) / max(now - begun, 1e-6)
+                    rate = max(offset - start, 0) / max(now - begun, 1e-6)
                     left = (capture.source.size - offset) / rate if rate else 0.0
-                    self._report(Progress(offset, capture.source.size, rate, left))
+                    self._report(Progress(offset, capture.source.size, rate, left, reread=changed))
+                    changed = None
                 if self._stop.is_set():
                     break
                 # Gives the interpreter away between steps, else the screen waits a switch interval.
@@ -113,5 +130,6 @@ class Walk:
                 complete=capture.complete,
                 error=error,
                 elapsed=self._elapsed,
+                reread=changed,
             )
         )

@@ -16,7 +16,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import FileIO
-from typing import Any, Protocol
+from typing import Protocol
 
 from qevm.layout import MultifdGreeting
 from qevm.problems import CannotOpen, Problem, QevmError
@@ -31,7 +31,6 @@ _DEVICE = struct.Struct(">III256sII")
 _SYNC = 1
 _DEVICE_STATE = 0x40
 _METHODS = {0: "nocomp", 1: "zlib", 2: "zstd", 4: "qpl", 8: "uadk", 16: "qatzip"}
-_MAX_WINDOW = 128 << 20
 _INPUT = 1 << 20
 
 
@@ -295,23 +294,34 @@ class _BadZstandard(Exception):
 
 def _zstd_reader(source: _Readable, name: str) -> Callable[[int], bytes]:
     """A function that gives the next n plain bytes, fewer at the end."""
+    from qevm.containers import decoders
+
     try:
-        import zstandard
-    except ImportError:
+        decoder = decoders.zstd()
+    except CannotOpen:
         raise NeedsZstandard(
             f"{name}: this channel is compressed with zstd: pip install 'qevm[zstd]'"
         ) from None
-    unpacker = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
-    stream: Any = source
-    reader = unpacker.stream_reader(stream)
+    pieces: Iterator[bytes] = iter(())
+    left = b""
 
     def read(size: int) -> bytes:
+        nonlocal pieces, left
         parts = []
         try:
-            while size and (data := reader.read(size)):
-                parts.append(data)
-                size -= len(data)
-        except zstandard.ZstdError as error:
+            while size:
+                if not left:
+                    left = next((piece for piece in pieces if piece), b"")
+                if not left:
+                    packed = source.read(_INPUT)
+                    if not packed:
+                        break
+                    pieces = decoder.feed(packed)
+                    continue
+                parts.append(left[:size])
+                left = left[size:]
+                size -= len(parts[-1])
+        except decoders.DecodeError as error:
             raise _BadZstandard(str(error)) from None
         return b"".join(parts)
 

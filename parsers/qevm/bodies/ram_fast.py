@@ -21,6 +21,9 @@ _ZERO_SIZE = 9
 _KINDS = (int(PageKind.NORMAL), int(PageKind.ZERO))
 _MANY = 256
 _SOME = 32
+_FEW = 20
+"""Fewer records than this are faster one by one."""
+
 _BEFORE_BATCH = 8
 
 
@@ -100,36 +103,31 @@ class RunReader:
         return i > last
 
     def _zeros(self, data: bytes, i: int, end: int, expected: int, pages: int) -> int:
-        """How many zero records from ``i`` on, in whole batches, are the next of their run."""
+        """How many zero records from ``i`` on, at most ``pages``, are the next of their run."""
         done = 0
         pages = min(pages, (end - i) // _ZERO_SIZE)
-        page_size = self._page_size
-        size = _SOME
-        while pages >= size:
-            # The last one of a batch tells cheaply whether the whole is worth comparing.
+        factor, constant = _batch(_MANY, self._page_size, 1)
+        while True:
+            size = self._reach(data, i, _ZERO_SIZE, expected, min(pages, _MANY))
+            if size < _FEW:
+                return done
             length = _ZERO_SIZE * size
-            if _U64(data, i + length - _ZERO_SIZE)[0] == expected + (size - 1) * page_size:
-                factor, constant = _batch(size, page_size, 1)
-                if data[i : i + length] == (expected * factor + constant).to_bytes(length, "big"):
-                    pages -= size
-                    done += size
-                    i += length
-                    expected += size * page_size
-                    size = _MANY if pages >= _MANY else _SOME
-                    continue
-            if size == _SOME:
-                break
-            size = _SOME
-        return done
+            records = (expected * factor + constant).to_bytes(_ZERO_SIZE * _MANY, "big")
+            if data[i : i + length] != records[:length]:
+                return done
+            done += size
+            if size < _MANY:
+                return done
+            pages -= size
+            i += length
+            expected += size * self._page_size
 
     def _normals(self, data: bytes, i: int, end: int, expected: int, pages: int) -> int:
         """How many normal page records from ``i`` on are the next of their run; all of a batch or none."""
         stride = 8 + self._page_size
-        size = min(pages, (end - i) // stride, _MANY)
-        while _U64(data, i + (size - 1) * stride)[0] != expected + (size - 1) * self._page_size:
-            size //= 4
-            if size < 2:
-                return 0
+        size = self._reach(data, i, stride, expected, min(pages, (end - i) // stride, _MANY))
+        if size < 2:
+            return 0
         factor, constant = _batch(_MANY, self._page_size, 0)
         words = (expected * factor + constant).to_bytes(8 * _MANY, "big")[: 8 * size]
         stop = i + size * stride
@@ -137,6 +135,23 @@ class RunReader:
             if data[i + byte : stop : stride] != words[byte::8]:
                 return 0
         return size
+
+    def _reach(self, data: bytes, i: int, stride: int, expected: int, size: int) -> int:
+        """How many records the run seems to have from ``i`` on, at most ``size``, by a few looks at it.
+
+        A guess that saves comparing in vain: the batch is compared as a whole afterwards.
+        """
+        page_size = self._page_size
+        if size and _U64(data, i + (size - 1) * stride)[0] == expected + (size - 1) * page_size:
+            return size
+        low, high = -1, size - 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            if _U64(data, i + middle * stride)[0] == expected + middle * page_size:
+                low = middle
+            else:
+                high = middle
+        return low + 1
 
 
 @lru_cache(maxsize=16)

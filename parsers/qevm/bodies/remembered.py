@@ -56,9 +56,7 @@ class RememberedRam:
         return columns
 
     @classmethod
-    def from_columns(
-        cls, page_size: int, totals: list[int], columns: dict[str, array[int]]
-    ) -> RememberedRam:
+    def from_columns(cls, page_size: int, totals: list[int], columns: dict[str, array[int]]) -> RememberedRam:
         """The inverse of :meth:`columns`.  Raises ValueError, KeyError or TypeError for what cannot be."""
         runs = PageRuns()
         runs.page_size = int(page_size)

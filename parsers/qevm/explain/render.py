@@ -33,7 +33,7 @@ def value_text(field: Field, preview: int = PREVIEW) -> str:
         raw = struct.pack(">d", value).hex()
         return f"{value!r} (0x{raw})"
     if isinstance(value, str):
-        return f"\"{safetext.safe(value)}\""
+        return f'"{safetext.safe(value)}"'
     if isinstance(value, bytes):
         return bytes_text(value, preview, of=field.size)
     return _container(field)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import enum
-from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from qevm.bodies.ram import RamBody
 from qevm.problems import QevmError
 from qevm.search.bytescan import PatternScan, Scan, Span
 from qevm.search.fieldscan import DeviceScan, FieldScan, Sections
-from qevm.search.pages import GuestPages, guest_pages
+from qevm.search.pages import guest_pages
 from qevm.search.query import Kind, Query
 from qevm.search.regex import RegexScan
 from qevm.search.result import Match, Origin, Step
@@ -35,7 +34,8 @@ class Scope(enum.Enum):
 class Search:
     """Finds the matches of ``query``; for SECTION and DEVICE those of ``section``.
 
-    Raises QevmError where the scope is empty: no section is there, no RAM is indexed.
+    What is known of the sections is taken when the first steps are asked for.  Raises QevmError where the
+    scope is empty: no section is there, no RAM is indexed.
     """
 
     def __init__(
@@ -44,27 +44,29 @@ class Search:
         self._capture = capture
         self.query = query
         self.scope = scope
+        self._section = section
+        self._complete = capture.complete
+        self._scan: Scan | FieldScan | DeviceScan | None = None
         if scope in (Scope.SECTION, Scope.DEVICE) and section is None:
             raise QevmError(f"no section is selected: {scope.value} is nothing to search")
-        self._section = section
-        self._pages: GuestPages | None = None
-        self._scan: Scan | FieldScan | DeviceScan
-        if query.kind is Kind.DEVICE:
-            self._scan = DeviceScan(capture, query.device)
-        elif query.test is not None:
-            self._scan = FieldScan(capture, self._sections(), query.test)
-        else:
-            spans = self._spans()
-            if query.kind is Kind.REGEX:
-                self._scan = RegexScan(capture.source, query.expression, spans, self._pages)
-            else:
-                self._scan = PatternScan(capture.source, query.patterns, spans, self._pages)
+        if scope is Scope.RAM and self._ram() is None:
+            raise QevmError("no RAM section is indexed")
+
+    @property
+    def left_out(self) -> str:
+        """What this search does not look at, in words; empty when it sees all of its scope."""
+        if self.query.test is not None and self.scope is Scope.CAPTURE and self._ram() is not None:
+            return "page records only with a smaller scope"
+        by_index = self.scope in (Scope.RAM, Scope.DEVICE) or not self.query.kind.of_bytes
+        return "only what was indexed so far" if by_index and not self._complete else ""
 
     def steps(self, origin: Origin, *, backward: bool = False) -> Iterator[Step]:
         """Every match once, the nearest to ``origin`` first, from the other end again when that is reached.
 
         Leave the iterator to cancel.  Raises SourceError where the file changed, TooSlow for an expression.
         """
+        if self._scan is None:
+            self._scan = self._make_scan()
         scan = self._scan
         if isinstance(scan, FieldScan | DeviceScan):
             yield from scan.steps(origin, backward)
@@ -95,78 +97,79 @@ class Search:
     def near(self, low: int, high: int) -> list[tuple[int, int]] | None:
         """(start, end) of the matches that overlap ``low`` … ``high``, a screen's worth of bytes.
 
-        None when that cannot be said at once: only byte patterns can be looked for in passing.
+        None when that cannot be said at once: only byte patterns can be looked for in passing, and only when
+        the search has begun.
         """
         if not isinstance(self._scan, PatternScan):
             return None
         longest = max(pattern.length for pattern in self.query.patterns)
         steps = self._scan.forward(max(0, low - longest + 1), high)
-        return [(step.match.start, step.match.end) for step in steps if step.match is not None]
+        found = [step.match for step in steps if step.match is not None]
+        return [(match.start, match.end) for match in found if match.end > low]
 
     # -- what is searched -------------------------------------------------------------------------
 
-    def _device(self) -> Device | None:
-        section = self._section
-        if section is None or section.device is None:
-            return None
-        return self._capture.index.devices[section.device]
+    def _make_scan(self) -> Scan | FieldScan | DeviceScan:
+        capture, query = self._capture, self.query
+        if query.kind is Kind.DEVICE:
+            return DeviceScan(capture, query.device)
+        if query.test is not None:
+            records = self.scope is not Scope.CAPTURE
+            return FieldScan(capture, self._sections(), query.test, records=records)
+        ram = self._ram() if self.scope is Scope.RAM else None
+        pages = None if ram is None else guest_pages(ram[1])
+        if query.kind is Kind.REGEX:
+            return RegexScan(capture.source, query.expression, self._spans(), pages)
+        return PatternScan(capture.source, query.patterns, self._spans(), pages)
 
-    def _ram_devices(self) -> list[Device]:
-        capture = self._capture
-        return [
-            device
-            for device in capture.index.devices
-            if device.sections and isinstance(capture.body_of(capture.index[device.sections[0]]), RamBody)
-        ]
+    def _rows(self) -> Sequence[int] | None:
+        """The rows of the index that are searched; None for a section that is only located."""
+        capture, section = self._capture, self._section
+        if self.scope is Scope.CAPTURE:
+            return range(len(capture.index))
+        if self.scope is Scope.RAM:
+            ram = self._ram()
+            return () if ram is None else ram[0].sections[:]
+        if section is None or section.index < 0:
+            return None
+        if self.scope is Scope.DEVICE and section.device is not None:
+            return capture.index.devices[section.device].sections[:]
+        return (section.index,)
 
     def _sections(self) -> Sections:
-        capture, section = self._capture, self._section
-        if self.scope is Scope.CAPTURE:
-            count = len(capture.index)
-            reached = capture.index.offsets[count - 1] if count else -1
+        capture, rows = self._capture, self._rows()
+        if rows is None:
+            return Sections(capture, (), [] if self._section is None else [self._section])
+        pending: list[Section] = []
+        if self.scope is Scope.CAPTURE and not capture.complete:
+            reached = capture.index.offsets[len(rows) - 1] if rows else -1
             pending = [one for one in capture.located if one.offset > reached]
-            return Sections(capture, range(count), pending if not capture.complete else ())
-        if self.scope is Scope.RAM:
-            rows = array("Q", sorted(row for device in self._ram_devices() for row in device.sections))
-            if not rows:
-                raise QevmError("no RAM section is indexed")
-            return Sections(capture, rows)
-        assert section is not None
-        device = self._device()
-        if self.scope is Scope.DEVICE and device is not None:
-            return Sections(capture, device.sections[:])
-        return Sections(
-            capture, () if section.index < 0 else (section.index,), [section] if section.index < 0 else ()
-        )
+        return Sections(capture, rows, pending)
 
     def _spans(self) -> Sequence[Span]:
-        capture, section = self._capture, self._section
+        index, section = self._capture.index, self._section
         if self.scope is Scope.CAPTURE:
-            return ((0, capture.source.size),)
+            return ((0, self._capture.source.size),)
+        if self.scope is Scope.SECTION and section is not None:
+            return ((section.offset, section.end),)
+        rows = self._rows()
+        if rows is None:
+            return () if section is None else ((section.offset, section.end),)
         if self.scope is Scope.RAM:
-            return self._ram_spans()
-        assert section is not None
-        device = self._device()
-        if self.scope is Scope.DEVICE and device is not None:
-            index = capture.index
-            return _merged((index.offsets[row], index.ends[row]) for row in device.sections[:])
-        return ((section.offset, section.end),)
+            return _merged((index.bodies[row], index.body_ends[row]) for row in rows)
+        return _merged((index.offsets[row], index.ends[row]) for row in rows)
 
-    def _ram_spans(self) -> Sequence[Span]:
-        devices = self._ram_devices()
-        if not devices:
-            raise QevmError("no RAM section is indexed")
+    def _ram(self) -> tuple[Device, RamBody] | None:
+        """The RAM chain and how it is read.  QEMU has one; of several the first is meant."""
         capture = self._capture
-        index = capture.index
-        # QEMU has one RAM chain; of several the first is meant.
-        rows = devices[0].sections[:]
-        body = capture.body_of(index[rows[0]])
-        assert isinstance(body, RamBody)
-        self._pages = guest_pages(body)
-        return _merged((index.bodies[row], index.body_ends[row]) for row in rows)
+        for device in capture.index.devices:
+            body = capture.body_of(capture.index[device.sections[0]]) if device.sections else None
+            if isinstance(body, RamBody):
+                return device, body
+        return None
 
 
-def _merged(ranges: Iterator[Span]) -> list[Span]:
+def _merged(ranges: Iterable[Span]) -> list[Span]:
     """Ranges in order, those that touch as one."""
     spans: list[Span] = []
     for start, end in ranges:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from qevm.field import Field
-from qevm.problems import QevmError
+from qevm.bodies.ram import RamBody
+from qevm.field import Field, LazyFields
 from qevm.search.fieldtest import FieldTest
 from qevm.search.result import Match, Origin, Step
 from qevm.section import Section
@@ -52,12 +52,18 @@ class Sections:
 
 
 class FieldScan:
-    """Looks for the fields that ``test`` takes.  Decodes a section when the search comes to it."""
+    """Looks for the fields that ``test`` takes.  Decodes a section when the search comes to it.
 
-    def __init__(self, capture: Capture, sections: Sections, test: FieldTest) -> None:
+    Without ``records`` the page records of RAM are left out: a live migration has millions of them.
+    """
+
+    def __init__(
+        self, capture: Capture, sections: Sections, test: FieldTest, *, records: bool = True
+    ) -> None:
         self._capture = capture
         self._sections = sections
         self._test = test
+        self._records = records
 
     def steps(self, origin: Origin, backward: bool) -> Iterator[Step]:
         """Matches from ``origin`` on, round the end of the sections until all were seen."""
@@ -106,20 +112,25 @@ class FieldScan:
         count = 0
         try:
             root = self._capture.decode(section)
-            for field, path, dotted in _walk(root):
+            lazy = self._records or not isinstance(self._capture.body_of(section), RamBody)
+            for field, path, dotted in _walk(root, lazy=lazy):
                 count += 1
                 if not count % _AT_ONCE:
                     yield Step(section.offset)
                 if self._test(field, dotted) and len(found) < _MOST:
                     found.append(Match(field.offset, field.end, section, path))
-        except QevmError:
-            # A section that cannot be decoded has no fields to find; the tree shows its problem.
+        except Exception:
+            # A decoder's mistake over hostile bytes, or a file that changes, must not end a search over other
+            # sections; whoever looks at this one is told what is wrong.
             pass
         found.sort(key=lambda match: match.order)
 
 
-def _walk(root: Field) -> Iterator[tuple[Field, tuple[int, ...], str]]:
-    """(field, path, dotted name) of all below ``root``, depth first.  Lazy runs are made one by one."""
+def _walk(root: Field, *, lazy: bool) -> Iterator[tuple[Field, tuple[int, ...], str]]:
+    """(field, path, dotted name) of all below ``root``, depth first.
+
+    ``lazy`` runs are made one by one, or not entered.
+    """
     stack: list[tuple[Sequence[Field], int, tuple[int, ...], str]] = [(root.children, 0, (), "")]
     while stack:
         children, number, path, prefix = stack.pop()
@@ -130,7 +141,8 @@ def _walk(root: Field) -> Iterator[tuple[Field, tuple[int, ...], str]]:
         here = (*path, number)
         dotted = prefix + field.name
         yield field, here, dotted
-        if field.children and len(here) < _DEEPEST:
+        entered = lazy or not isinstance(field.children, LazyFields)
+        if field.children and entered and len(here) < _DEEPEST:
             stack.append((field.children, 0, here, dotted + "."))
 
 

@@ -1,7 +1,7 @@
 """Headers of iterative sections that do not read well: what they must have been (stream-format §12.3).
 
-A START whose header is damaged would take the whole chain with it: all of RAM.  Its name, its version and what
-its body begins with tell it all the same.
+A START whose header is damaged would take the whole chain with it: all of RAM.  Its name, its version and
+what its body begins with tell it all the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ALONE = int(RamFlag.EOS), int(RamFlag.MULTIFD_FLUSH)
 
 
 def known_start(source: Source, offset: int, limit: int) -> tuple[Head, int] | None:
-    """The START of a known device whose header at ``offset`` has up to three wrong bytes, and the first of them.
+    """The START of a known device whose header at ``offset`` has up to three wrong bytes, and their first.
 
     None when no known name fits, or when nothing is wrong.
     """

@@ -110,7 +110,7 @@ class Recovery:
                 return end, end, Confidence.GUESSED
         if footers is not False:
             found = self.chunk_end(head.body, head.section_id, limit, in_package, footers)
-            # A device that the description does not know may hold a whole stream, which the tail has found.
+            # What the description does not know may hold another stream: the tail located that one's then.
             if found is not None and (found[1] <= stop or not described):
                 return (*found, Confidence.FOOTER_BOUNDED)
             if footers:

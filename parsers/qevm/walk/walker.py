@@ -294,9 +294,11 @@ class Walker:
             self._inconsistent(found.description, row)
 
     def _inconsistent(self, description: Description, row: int) -> None:
+        wrong = [(device, why) for device in description.devices if (why := device.vmsd.inconsistent())]
+        if not wrong:
+            return
         from qevm.bodies import vmdescription
 
-        wrong = [(device, why) for device in description.devices if (why := device.vmsd.inconsistent())]
         places = vmdescription.offsets_of(self.state.source, description, (device for device, _ in wrong))
         for device, why in wrong:
             name = f"{device.name}@{device.instance_id}"

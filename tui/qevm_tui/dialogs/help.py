@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -9,8 +10,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from qevm.field import Role
+from qevm_tui.clipboard import HELP as CLIPBOARD
 from qevm_tui.dialogs.base import Dialog, frame
-from qevm_tui.keys import KEYS, SCOPES, bindings
+from qevm_tui.keys import KEYS, SCOPES, bindings, shown
+from qevm_tui.map_buckets import Cell
 from qevm_tui.palette import Palette
 from qevm_tui.panes.line_pane import ListPane
 
@@ -26,9 +29,9 @@ class HelpList(ListPane):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("list")]
 
-    def __init__(self, palette: Palette) -> None:
+    def __init__(self, palette: Palette, keymap: Mapping[str, str]) -> None:
         super().__init__(palette, id="help")
-        self._lines = help_lines(palette)
+        self._lines = help_lines(palette, keymap)
 
     @property
     def row_count(self) -> int:
@@ -60,13 +63,17 @@ class HelpDialog(Dialog[None]):
         Binding("q,question_mark", "dismiss(None)", "close", show=False),
     ]
 
+    def __init__(self, palette: Palette, keymap: Mapping[str, str]) -> None:
+        super().__init__(palette)
+        self._keymap = keymap
+
     def compose(self) -> ComposeResult:
-        body = HelpList(self.palette)
+        body = HelpList(self.palette, self._keymap)
         body.styles.height = min(body.row_count + 1, max(6, self.app.size.height - 4))
         yield frame(" help ", body)
 
 
-def help_lines(palette: Palette) -> list[list[Segment]]:
+def help_lines(palette: Palette, keymap: Mapping[str, str]) -> list[list[Segment]]:
     """One list of segments a line."""
     lines: list[list[Segment]] = []
 
@@ -79,13 +86,19 @@ def help_lines(palette: Palette) -> list[list[Segment]]:
         keys = [key for key in KEYS if key.scope == scope]
         if keys:
             heading(where)
-            lines.extend([Segment(f"  {key.shown:<18}", palette.key), Segment(key.help)] for key in keys)
+            lines.extend(
+                [Segment(f"  {shown(key, keymap):<18}", palette.key), Segment(key.help)] for key in keys
+            )
     heading("mouse")
     lines.append(
         [Segment("  click rows and bytes, drag to mark bytes, drag the lines between panes, wheel scrolls")]
     )
+    heading("clipboard")
+    lines.extend([Segment(f"  {line}")] for line in CLIPBOARD)
     heading("signs")
     lines.extend([Segment(f"  {sign:<18}", palette.note), Segment(text)] for sign, text in _SIGNS)
+    heading("cells of the map")
+    lines.extend([Segment("  "), Segment(f"{c.glyph:<18}", palette.cells[c]), Segment(c.word)] for c in Cell)
     heading("tints of the hex pane")
     for role in Role:
         style = palette.roles[role]

@@ -12,7 +12,8 @@ from textual.types import IgnoreReturnCallbackType
 
 from qevm.safetext import safe
 from qevm_tui.dialogs.jump import DeviceKey, all_devices
-from qevm_tui.keys import KEYS
+from qevm_tui.keys import KEYS, shown
+from qevm_tui.settings import THEME_NAMES
 
 if TYPE_CHECKING:
     from qevm_tui.app import QevmApp
@@ -24,8 +25,12 @@ class QevmCommands(Provider):
     def _commands(self) -> Iterable[tuple[str, str, IgnoreReturnCallbackType]]:
         app = cast("QevmApp", self.app)
         for key in KEYS:
-            if key.command and key.scope == "app":
-                yield key.help, key.shown, partial(app.run_action, key.action)
+            if key.command:
+                # What belongs to a pane is done there, whichever has the keys now.
+                pane = app if key.scope == "app" else app.query_one(f"#{key.scope}")
+                yield key.help, shown(key, app.settings.keymap), partial(app.run_action, key.action, pane)
+        for theme in THEME_NAMES:
+            yield f"theme {theme}", "", partial(app.use_theme, theme)
         for (idstr, instance), size in all_devices(app.capture):
             yield f"device {safe(idstr)}@{instance}", size, partial(self._jump, (idstr, instance))
 

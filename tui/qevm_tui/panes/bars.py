@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
@@ -58,9 +61,10 @@ class KeyFooter(Widget):
 
     ALLOW_SELECT = False
 
-    def __init__(self, palette: Palette) -> None:
+    def __init__(self, palette: Palette, keymap: Mapping[str, str]) -> None:
         super().__init__(id="keys")
         self.palette = palette
+        self._keymap = keymap
         self._spans: list[tuple[int, int, str]] = []
 
     def render_line(self, y: int) -> Strip:
@@ -68,13 +72,13 @@ class KeyFooter(Widget):
         segments: list[Segment] = [Segment(" ")]
         used = 1
         self._spans = []
-        shown = list(keys.footer())
+        shown = [replace(key, shown=keys.shown(key, self._keymap)) for key in keys.footer()]
         words = {key.name: key.footer for key in shown}
         # The two keys for chunks share one word.
         total = 1 + sum(
             len(k.shown) + 1 + (len(words[k.name]) + 2 if words[k.name].strip() else 0) for k in shown
         )
-        drop = ("zoom", "tree-mode", "copy", "problem", "goto", "end", "start")
+        drop = ("inspector", "map", "zoom", "tree-mode", "copy", "problem", "goto", "end", "start")
         for name in drop:
             if total <= width:
                 break

@@ -17,6 +17,7 @@ from qevm_tui.keys import bindings
 from qevm_tui.outline import Outline, Path
 from qevm_tui.palette import Palette
 from qevm_tui.panes.columns import RowText
+from qevm_tui.panes.container_rows import open_elements, part_lines, put_element
 from qevm_tui.panes.field_model import FieldModel
 from qevm_tui.panes.field_row import put_field
 from qevm_tui.panes.line_pane import ListPane
@@ -26,6 +27,8 @@ from qevm_tui.words import chunk_name, human, plural, problem_text, section_name
 
 if TYPE_CHECKING:
     from qevm.capture import Capture
+    from qevm.containers import ContainerPart
+    from qevm_tui.container_parts import Parts
 
 _FEW = 24
 """So many fields in structs are opened from the start."""
@@ -38,8 +41,10 @@ class DeviceDetail(ListPane):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("list", "detail")]
 
-    def __init__(self, capture: Capture, problems: ProblemRows, palette: Palette) -> None:
+    def __init__(self, capture: Capture, problems: ProblemRows, palette: Palette, parts: Parts) -> None:
         super().__init__(palette, id="detail")
+        self._parts = parts
+        self._part: ContainerPart | None = None
         self._capture = capture
         self._problems = problems
         self._section: Section | None = None
@@ -55,15 +60,22 @@ class DeviceDetail(ListPane):
         return len(self._head) + self._outline.rows
 
     def title(self) -> str:
+        if self._part is not None:
+            return safe(self._part.name, 60)
         return section_name(self._section) if self._section is not None else "detail"
 
     def show_selection(self, selection: Selection, root: Field | None) -> None:
         """Show a section's fields, or move to the selected one."""
-        if selection.section != self._section or root is not self._model.root:
+        if (
+            selection.section != self._section
+            or selection.part is not self._part
+            or root is not self._model.root
+        ):
             another = self._section is None or (
                 selection.section is None or selection.section.offset != self._section.offset
             )
             self._section = selection.section
+            self._part = selection.part
             self._set_root(root)
             if another:
                 self.top = 0
@@ -89,11 +101,17 @@ class DeviceDetail(ListPane):
         self._head = self._describe()
         super().on_resize()
 
-    def _set_root(self, root: Field | None) -> None:
+    def restyle(self) -> None:
+        """The palette has changed: the lines about the section hold styles."""
         self._head = self._describe()
+
+    def _set_root(self, root: Field | None) -> None:
         self._model = FieldModel(root)
+        self._head = self._describe()
         self._outline = Outline(self._model.count)
-        if root is not None:
+        if root is not None and root.type == "xml":
+            open_elements(root, self._model, self._outline)
+        elif root is not None:
             self._open_small(root)
         self.cursor_row = min(self.cursor_row, max(0, self.row_count - 1))
 
@@ -111,6 +129,10 @@ class DeviceDetail(ListPane):
 
     def _describe(self) -> list[tuple[str, Style | None]]:
         section = self._section
+        if self._part is not None:
+            about = part_lines(self._part, self._parts, self._model.root, self.palette)
+            said = [(line, style) for text, style in about for line in _wrap(text, self.view_width)]
+            return [*said, ("", None)]
         if section is None:
             return [("no section here", self.palette.dim)]
         lines: list[tuple[str, Style | None]] = []
@@ -190,6 +212,8 @@ class DeviceDetail(ListPane):
         )
         if node.is_range:
             text.add(f"[{node.low:,} … {node.high - 1:,}]", self.palette.dim)
+        elif node.field.type == "element":
+            put_element(text, node.field, self.palette)
         else:
             put_field(text, node.field, self.palette)
         return text.segments()

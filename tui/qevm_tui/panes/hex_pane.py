@@ -13,14 +13,17 @@ from textual.geometry import Region
 from textual.message import Message
 
 from qevm.field import Field
+from qevm.safetext import safe
 from qevm_tui.keys import bindings
 from qevm_tui.palette import Palette
 from qevm_tui.panes.hex_rows import PageCache, tints
 from qevm_tui.panes.line_pane import LinePane
+from qevm_tui.panes.match_tints import MatchesNear, MatchTints
 from qevm_tui.selection import BytesChosen, Selection
 
 if TYPE_CHECKING:
     from qevm.capture import Capture
+    from qevm.source import Source
 
 _PRINTABLE = bytes(b if 0x20 <= b < 0x7F else 0x2E for b in range(256))
 """For ``bytes.translate``: what the ASCII column shows for each byte."""
@@ -42,20 +45,30 @@ class HexPane(LinePane):
     def __init__(self, capture: Capture, palette: Palette) -> None:
         super().__init__(palette, id="hex")
         self._capture = capture
+        self._source: Source = capture.source
         self._pages = PageCache(capture.source)
+        self._digits = self.digits
         self._selection = Selection()
         self._root: Field | None = None
         self._anchor: int | None = None
         self._marking = False
         self._per_row = 16
         self._tints: tuple[int, int, bytearray] = (0, 0, bytearray())
+        self._matches = MatchTints()
 
     # -- geometry ---------------------------------------------------------------------------------
 
     @property
     def digits(self) -> int:
-        """Hex digits of the offset column."""
-        return max(6, len(f"{max(self._capture.source.size - 1, 0):x}"))
+        """Hex digits of the offset column: enough for the stream and for the file around it."""
+        container = self._capture.container
+        size = max(self._capture.source.size, 0 if container is None else container.source.size)
+        return max(6, len(f"{max(size - 1, 0):x}"))
+
+    def digits_changed(self) -> bool:
+        """Whether the offset column has become wider or narrower since the last call: bytes arrive."""
+        before, self._digits = self._digits, self.digits
+        return before != self._digits
 
     @property
     def per_row(self) -> int:
@@ -64,10 +77,15 @@ class HexPane(LinePane):
 
     @property
     def row_count(self) -> int:
-        return -(-self._capture.source.size // self._per_row)
+        return -(-self._source.size // self._per_row)
 
     def title(self) -> str:
         mode = "hex, marking" if self._marking else "hex"
+        part = self._selection.part
+        if part is not None:
+            mode += f"  {safe(part.name, 60)}"
+        if self._source is not self._capture.source:
+            mode += "  (bytes of the file)"
         return f"{mode}  {self._pages.error}" if self._pages.error else mode
 
     def on_resize(self) -> None:
@@ -81,6 +99,8 @@ class HexPane(LinePane):
             first = self.top * self._per_row
             self._per_row = fits
             self.top = first // fits
+            # The first paint may have come before this.
+            self.refresh()
         super().on_resize()
         self._forget_tints()
         self.show_row(self._selection.cursor // self._per_row)
@@ -90,6 +110,9 @@ class HexPane(LinePane):
     def show_selection(self, selection: Selection, root: Field | None) -> None:
         """Paint another selection; scroll to its cursor."""
         before, self._selection = self._selection, selection
+        self._look_at(selection.source or self._capture.source)
+        if selection.part is not before.part:
+            self.refresh_title()
         if not selection.marked and not self._marking:
             self._anchor = None
         if root is not self._root or selection.section != before.section:
@@ -101,11 +124,31 @@ class HexPane(LinePane):
             self._refresh_bytes(selection)
         self.show_row(selection.cursor // self._per_row)
 
+    def _look_at(self, source: Source) -> None:
+        """Show the bytes of ``source``: the stream's, or those of the file around it."""
+        if source is not self._source:
+            self._source = source
+            self._pages = PageCache(source)
+            self._forget_tints()
+            self.top = 0
+            self.refresh()
+
     def reread(self) -> None:
         """Drop what was read and read the bytes in view again."""
         self._pages.forget()
         self._forget_tints()
         self.refresh()
+
+    def show_matches(self, near: MatchesNear) -> None:
+        """Tint what a search has found; painted anew only where that changes the screen."""
+        before = self._matches.within(*self._in_view())
+        self._matches = MatchTints(near)
+        if self._matches.within(*self._in_view()) != before:
+            self.refresh()
+
+    def _in_view(self) -> tuple[int, int]:
+        first = self.top * self._per_row
+        return first, first + self.view_height * self._per_row
 
     def grown(self) -> None:
         """The walk found more sections: headers in view may have got a tint."""
@@ -130,10 +173,10 @@ class HexPane(LinePane):
     def _roles(self, low: int, high: int) -> bytearray:
         first, end, roles = self._tints
         if not (first <= low and high <= end):
-            first = self.top * self._per_row
-            end = max(high, first + self.view_height * self._per_row)
-            first = min(first, low)
-            roles = tints(self._capture.index, self._selection.section, self._root, first, end)
+            first, end = self._in_view()
+            first, end = min(first, low), max(end, high)
+            index = self._capture.index if self._source is self._capture.source else None
+            roles = tints(index, self._selection.section, self._root, first, end)
             self._tints = (first, end, roles)
         return roles[low - first : high - first]
 
@@ -176,6 +219,10 @@ class HexPane(LinePane):
         """(start, end, style) of neighbours that look alike, so that a row costs few changes of style."""
         selection = self._selection
         roles = self._roles(offset, offset + length)
+        found = bytearray(length)
+        if self._source is self._capture.source:
+            first, end = self._in_view()
+            found = self._matches.part(offset, offset + length, min(first, offset), max(end, offset + length))
         marks = bytearray(length)
         if selection.precise:
             low, high = max(selection.start - offset, 0), min(selection.end - offset, length)
@@ -186,16 +233,20 @@ class HexPane(LinePane):
             marks[cursor] = 2
         cuts = [
             0,
-            *(i for i in range(1, length) if roles[i] != roles[i - 1] or marks[i] != marks[i - 1]),
+            *(
+                i
+                for i in range(1, length)
+                if roles[i] != roles[i - 1] or marks[i] != marks[i - 1] or found[i] != found[i - 1]
+            ),
             length,
         ]
-        return [(a, b, self._byte_style(roles[a], marks[a])) for a, b in pairwise(cuts)]
+        return [(a, b, self._byte_style(roles[a], marks[a], found[a])) for a, b in pairwise(cuts)]
 
-    def _byte_style(self, role: int, mark: int) -> Style | None:
+    def _byte_style(self, role: int, mark: int, found: int) -> Style | None:
         palette = self.palette
         if mark == 2:
             return palette.cursor if self.has_focus else palette.cursor_away + Style(bold=True)
-        style = palette.roles[role]
+        style = palette.match if found else palette.roles[role]
         if mark:
             return style + palette.selected
         return style if style else None
@@ -203,7 +254,7 @@ class HexPane(LinePane):
     # -- moving -----------------------------------------------------------------------------------
 
     def _go(self, offset: int, *, mark: bool = False) -> None:
-        offset = min(max(offset, 0), max(self._capture.source.size - 1, 0))
+        offset = min(max(offset, 0), max(self._source.size - 1, 0))
         if mark or self._marking:
             if self._anchor is None:
                 self._anchor = self._selection.cursor
@@ -228,7 +279,7 @@ class HexPane(LinePane):
 
     def _go_rows(self, rows: int, *, mark: bool = False) -> None:
         wanted = self._selection.cursor + rows * self._per_row
-        if 0 <= wanted < self._capture.source.size or abs(rows) > 1:
+        if 0 <= wanted < self._source.size or abs(rows) > 1:
             self._go(wanted, mark=mark)
 
     def action_row_edge(self, side: int) -> None:
@@ -238,7 +289,7 @@ class HexPane(LinePane):
 
     def action_edge(self, side: int) -> None:
         """Move to the first or last byte of the capture."""
-        self._go(0 if side < 0 else self._capture.source.size - 1)
+        self._go(0 if side < 0 else self._source.size - 1)
 
     def action_mark(self, count: int) -> None:
         """Mark bytes from where the cursor was."""

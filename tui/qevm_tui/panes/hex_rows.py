@@ -46,7 +46,8 @@ class PageCache:
 
     def _page(self, number: int) -> bytes:
         page = self._pages.get(number)
-        if page is not None:
+        # A short page was the last one; when bytes have arrived since, it is read again.
+        if page is not None and (len(page) == PAGE or number * PAGE + len(page) >= self._source.size):
             self._pages.move_to_end(number)
             return page
         try:
@@ -66,19 +67,17 @@ class PageCache:
         self.error = ""
 
 
-def tints(index: SectionIndex, section: Section | None, root: Field | None, low: int, high: int) -> bytearray:
-    """The :class:`Role` of each byte of ``low`` … ``high``.
+def tints(
+    index: SectionIndex | None, section: Section | None, root: Field | None, low: int, high: int
+) -> bytearray:
+    """The :class:`Role` of each byte of ``low`` … ``high``; ``index`` None outside of the stream.
 
     Headers and footers of every section in view are known from the index; inside the selected section the
     decoded fields say more.
     """
     roles = bytearray(high - low)
-    count = len(index)
-    row = max(bisect_right(index.offsets, low, 0, count) - 1, 0)
-    while row < count and index.offsets[row] < high:
-        _fill(roles, low, index.offsets[row], index.bodies[row], Role.HEADER)
-        _fill(roles, low, index.body_ends[row], index.ends[row], Role.FOOTER)
-        row += 1
+    if index is not None:
+        _fill_frames(roles, low, high, index)
     if section is not None:
         _fill(roles, low, section.offset, section.body, Role.HEADER)
         _fill(roles, low, section.body_end, section.end, Role.FOOTER)
@@ -86,6 +85,16 @@ def tints(index: SectionIndex, section: Section | None, root: Field | None, low:
         with suppress(QevmError):
             _fill_fields(roles, low, high, root, 0)
     return roles
+
+
+def _fill_frames(roles: bytearray, low: int, high: int, index: SectionIndex) -> None:
+    """Tint headers and footers."""
+    count = len(index)
+    row = max(bisect_right(index.offsets, low, 0, count) - 1, 0)
+    while row < count and index.offsets[row] < high:
+        _fill(roles, low, index.offsets[row], index.bodies[row], Role.HEADER)
+        _fill(roles, low, index.body_ends[row], index.ends[row], Role.FOOTER)
+        row += 1
 
 
 def _fill(roles: bytearray, low: int, start: int, end: int, role: Role) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
@@ -12,6 +11,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.timer import Timer
 
+from qevm.filter import Filter
 from qevm.problems import QevmError, Severity
 from qevm.safetext import safe
 from qevm.section import Device, Section, SectionKind
@@ -19,14 +19,19 @@ from qevm_tui.keys import bindings
 from qevm_tui.outline import Outline, Path
 from qevm_tui.palette import Palette
 from qevm_tui.panes.columns import RowText, tail_fit
+from qevm_tui.panes.container_rows import PartsAbove
+from qevm_tui.panes.device_names import DeviceNames
 from qevm_tui.panes.line_pane import ListPane
+from qevm_tui.panes.narrowing import NarrowedByDevice, NarrowedByStream, Narrowing
 from qevm_tui.panes.tree_model import ByDevice, ByStream, Node, TreeModel
 from qevm_tui.problem_rows import ProblemRows
-from qevm_tui.selection import SectionChosen, Selection
+from qevm_tui.selection import PartChosen, SectionChosen, Selection
 from qevm_tui.words import chunk_name, confidence_sign, human
 
 if TYPE_CHECKING:
     from qevm.capture import Capture
+    from qevm.containers import ContainerPart
+    from qevm_tui.container_parts import Parts
 
 _SUMMARIES = 2048
 
@@ -46,21 +51,24 @@ class SectionTree(ListPane):
             super().__init__()
             self.mode = mode
 
-    def __init__(self, capture: Capture, problems: ProblemRows, palette: Palette) -> None:
+    def __init__(self, capture: Capture, problems: ProblemRows, palette: Palette, parts: Parts) -> None:
         super().__init__(palette, id="tree")
         self._capture = capture
         self._problems = problems
-        self._model: TreeModel = ByDevice(capture)
+        self._parts = parts
+        self._narrowing: Narrowing | None = None
+        self._model = self._model_of(ByDevice.name)
         self._outline = Outline(self._model.count)
-        self._named = 0
         self._generation = capture.generation
-        self._from_tail = {(s.idstr or "", s.instance_id or 0) for s in capture.located}
-        self._instances = Counter(idstr for idstr, _ in self._from_tail)
+        self._names = DeviceNames(capture)
         self._summaries: dict[int, str] = {}
         self._drawn: dict[int, list[Segment]] = {}
         self._follow: Timer | None = None
         self._shown: Section | None = None
-        self._count_instances()
+        self._shown_part: ContainerPart | None = None
+        self._lost = False
+        """The walk began anew and has not come back to the shown section yet."""
+        self._titled = ""
 
     # -- what is shown ----------------------------------------------------------------------------
 
@@ -69,7 +77,29 @@ class SectionTree(ListPane):
         return self._outline.rows
 
     def title(self) -> str:
-        return f"sections {self._model.name}"
+        narrowing = self._narrowing
+        if narrowing is None:
+            return f"sections {self._model.name}"
+        return f"{self.narrowed_words()} {self._model.name}: {safe(narrowing.filter.text)}"
+
+    @property
+    def filter(self) -> Filter | None:
+        """What narrows the tree; None when it shows all sections."""
+        return None if self._narrowing is None else self._narrowing.filter
+
+    def narrow(self, wanted: Filter | None) -> None:
+        """Show only the sections that a filter takes, or all again; the cursor stays on its section."""
+        if wanted is not None or self._narrowing is not None:
+            made = None if wanted is None else Narrowing(self._capture, wanted, self._problems)
+            self._narrowing = made
+            self._use(self._model.name)
+
+    def narrowed_words(self) -> str:
+        """How many sections are shown, e.g. ``12 of 72``."""
+        narrowing = self._narrowing
+        if narrowing is None:
+            return f"{len(self._capture.index):,}"
+        return f"{len(narrowing.rows):,} of {narrowing.seen:,}"
 
     @property
     def mode(self) -> str:
@@ -81,11 +111,21 @@ class SectionTree(ListPane):
         if mode != self._model.name:
             self._use(mode)
 
+    def _model_of(self, mode: str) -> TreeModel:
+        narrowing = self._narrowing
+        if narrowing is not None:
+            by_stream = mode == ByStream.name
+            return (NarrowedByStream if by_stream else NarrowedByDevice)(self._capture, narrowing)
+        model: TreeModel = ByStream(self._capture) if mode == ByStream.name else ByDevice(self._capture)
+        return PartsAbove(model, self._parts) if self._parts.items else model
+
     def _use(self, mode: str) -> None:
-        self._model = ByStream(self._capture) if mode == ByStream.name else ByDevice(self._capture)
+        self._model = self._model_of(mode)
         self._outline = Outline(self._model.count)
         self.top = self.cursor_row = 0
-        if self._shown is not None:
+        if self._shown_part is not None:
+            self._reveal_part(self._shown_part)
+        elif self._shown is not None:
             self._reveal(self._shown)
         self.refresh()
 
@@ -97,9 +137,17 @@ class SectionTree(ListPane):
     def show_selection(self, selection: Selection) -> None:
         """Move the cursor to the selected section, opening what it is in."""
         self._stop_following()
-        if selection.section is not None and selection.section != self._shown:
-            self._shown = selection.section
+        part = selection.part
+        if part is not None and part is not self._shown_part:
+            self._shown, self._shown_part = None, part
+            self._reveal_part(part)
+        elif selection.section is not None and selection.section != self._shown:
+            self._shown, self._shown_part = selection.section, None
             self._reveal(selection.section)
+
+    def _reveal_part(self, part: ContainerPart) -> None:
+        if part in self._parts.items and self._narrowing is None:
+            self.put_cursor(self._outline.row_of((self._parts.items.index(part),)))
 
     def _reveal(self, section: Section) -> None:
         if self.row_count and self.cursor_row < self.row_count:
@@ -111,6 +159,7 @@ class SectionTree(ListPane):
                     self.show_row(self.cursor_row)
                     return
         path_to = self._model.find(section)
+        self._lost = path_to is None
         if path_to is None:
             return
         rows = self.row_count
@@ -127,12 +176,20 @@ class SectionTree(ListPane):
         if self._generation != self._capture.generation:
             self._begin_anew()
             return
+        if self._narrowing is not None and self._narrowing.outdated():
+            self.narrow(self._narrowing.filter)
+            return
         first, by = self._model.update()
         self._outline.shift(first, by)
         self._outline.recount()
-        self._count_instances()
+        self._names.update()
         if at_cursor and self.row_count != rows:
             self._keep_cursor(at_cursor, here, first, by)
+        if self._narrowing is not None and self.title() != self._titled:
+            self._titled = self.title()
+            self.refresh_title()
+        if self._lost and self._shown is not None:
+            self._reveal(self._shown)
         drawn = dict(self._drawn)
         for y in range(self.view_height):
             row = self.top + y
@@ -144,12 +201,11 @@ class SectionTree(ListPane):
         """The walk began anew: what was open is closed, the cursor stays on its section."""
         capture = self._capture
         self._generation = capture.generation
-        self._from_tail = {(s.idstr or "", s.instance_id or 0) for s in capture.located}
-        self._instances = Counter(idstr for idstr, _ in self._from_tail)
-        self._named = 0
+        self._names = DeviceNames(capture)
         self._summaries.clear()
+        if self._narrowing is not None:
+            self._narrowing = Narrowing(capture, self._narrowing.filter, self._problems)
         self._use(self._model.name)
-        self._count_instances()
 
     def _keep_cursor(self, path: Path, here: Node | None, first: int, by: int) -> None:
         if here is not None and here.leaf and here.section is not None:
@@ -165,14 +221,6 @@ class SectionTree(ListPane):
         if self.cursor_row != before and self.top:
             self.top = max(0, self.top + self.cursor_row - before)
             self.refresh()
-
-    def _count_instances(self) -> None:
-        """How many devices share an idstr: alone, a device is shown without its ``@0``."""
-        devices = self._capture.index.devices
-        for device in devices[self._named :]:
-            if (device.idstr, device.instance_id) not in self._from_tail:
-                self._instances[device.idstr] += 1
-        self._named = len(devices)
 
     # -- drawing ----------------------------------------------------------------------------------
 
@@ -209,7 +257,9 @@ class SectionTree(ListPane):
         super().on_resize()
 
     def _put_sign(self, text: RowText, node: Node) -> None:
-        if node.device is not None:
+        if node.part is not None:
+            worst = self._parts.worst_of(node.part)
+        elif node.device is not None:
             worst = self._problems.worst_of_device(node.device.number)
         elif node.first >= 0:
             worst = self._problems.worst_between(node.first, node.last)
@@ -225,10 +275,13 @@ class SectionTree(ListPane):
     def _put_name(self, text: RowText, node: Node, limit: int, *, nested: bool) -> None:
         before = text.left
         section = node.section
+        if node.part is not None:
+            text.add(safe(node.label, 120), self.palette.meaning, limit)
+            return
         if node.label:
             text.add(node.label, self.palette.text, limit)
             if section is not None and section.device is not None and self._model.name == ByStream.name:
-                text.add(f"  {self._device_name(section)}", self.palette.dim, limit - (before - text.left))
+                text.add(f"  {self._names.of(section)}", self.palette.dim, limit - (before - text.left))
             elif not node.section:
                 text.add("  none yet", self.palette.dim, limit - (before - text.left))
             return
@@ -237,13 +290,13 @@ class SectionTree(ListPane):
         by_stream = self._model.name == ByStream.name
         if by_stream and section.kind.of_device:
             text.add(f"{section.kind.name:<5} ", self._kind_style(section.kind), limit)
-            text.add(tail_fit(self._device_name(section), limit - (before - text.left)), self.palette.text)
+            text.add(tail_fit(self._names.of(section), limit - (before - text.left)), self.palette.text)
             if section.kind is SectionKind.PART:
                 text.add(f"  {section.chunk}", self.palette.dim, limit - (before - text.left))
         elif nested or section.idstr is None:
             text.add(chunk_name(section), self._kind_style(section.kind), limit)
         else:
-            text.add(tail_fit(self._device_name(section), limit), self.palette.text)
+            text.add(tail_fit(self._names.of(section), limit), self.palette.text)
         sign = confidence_sign(section.confidence) if node.leaf else ""
         if sign and not (section.index < 0 and section.confidence.name == "VERIFIED_TAIL"):
             text.add(f" {sign}", self.palette.note, limit - (before - text.left))
@@ -261,12 +314,6 @@ class SectionTree(ListPane):
             return self.palette.problem
         return self.palette.roles[1] if kind.of_device else self.palette.text
 
-    def _device_name(self, section: Section) -> str:
-        if section.idstr is None:
-            return section.kind.name
-        several = self._instances[section.idstr] > 1 or section.instance_id
-        return safe(section.device_id if several else section.idstr)
-
     def _right_columns(self, node: Node, width: int) -> list[tuple[str, Style | None]]:
         """Cells at the right edge; the wider the pane the more of them."""
         section = node.section
@@ -279,7 +326,8 @@ class SectionTree(ListPane):
             cells.append((f"{'' if version is None else f'v{version}':>4}", self.palette.dim))
         if width >= 40:
             digits = len(f"{self._capture.source.size:x}")
-            where = f"0x{section.offset:0{digits}x}" if section is not None else ""
+            place = node.part.offset if node.part is not None else section.offset if section else None
+            where = "" if place is None else f"0x{place:0{digits}x}"
             cells.append((where, self.palette.dim))
         cells.append(self._size_cell(node))
         return cells
@@ -330,9 +378,13 @@ class SectionTree(ListPane):
         self._stop_following()
         if not self.row_count:
             return
-        section = self._node(self.cursor_row).section
-        if section is not None:
-            self._shown = section
+        node = self._node(self.cursor_row)
+        section = node.section
+        if node.part is not None:
+            self._shown, self._shown_part = None, node.part
+            self.post_message(PartChosen(node.part, jump=jump))
+        elif section is not None:
+            self._shown, self._shown_part = section, None
             self.post_message(SectionChosen(section, jump=jump))
 
     def action_choose(self) -> None:
@@ -342,6 +394,8 @@ class SectionTree(ListPane):
 
     def action_unfold(self) -> None:
         """Open, or step into what is open."""
+        if not self.row_count:
+            return
         path = self._outline.path_at(self.cursor_row)
         if self._outline.is_open(path):
             self.move_cursor(self.cursor_row + 1)
@@ -350,6 +404,8 @@ class SectionTree(ListPane):
 
     def action_fold(self) -> None:
         """Close, or step out to the parent."""
+        if not self.row_count:
+            return
         path = self._outline.path_at(self.cursor_row)
         if self._outline.is_open(path):
             self._toggle(self.cursor_row)
@@ -357,6 +413,8 @@ class SectionTree(ListPane):
             self.move_cursor(self._outline.row_of(path[:-1]))
 
     def _toggle(self, row: int) -> None:
+        if row >= self.row_count:
+            return
         path = self._outline.path_at(row)
         if self._model.node(path).children:
             self._outline.toggle(path)

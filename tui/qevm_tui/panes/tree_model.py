@@ -17,6 +17,7 @@ from qevm_tui.outline import FAN_OUT, Path
 
 if TYPE_CHECKING:
     from qevm.capture import Capture
+    from qevm.containers import ContainerPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Node:
 
     ``section`` is what choosing the node selects (for a device or a range: its first section);
     ``leaf`` tells that the node *is* this section.  ``first`` … ``last`` are the index rows that it
-    stands for, for problems inside; -1 where there are none.
+    stands for, for problems inside; -1 where there are none.  ``part`` is set for a part of the container.
     """
 
     label: str
@@ -37,6 +38,7 @@ class Node:
     device: Device | None = None
     first: int = -1
     last: int = -1
+    part: ContainerPart | None = None
 
 
 class TreeModel(Protocol):
@@ -65,7 +67,12 @@ _OTHERS = re.compile(rb"[^\x02-\x05]")
 _HEAD = (SectionKind.HEADER, SectionKind.CONFIGURATION)
 
 
-class _Located:
+def group_of(kind: int) -> str:
+    """Where a section without a device is shown: ``head``, ``commands`` or ``end``."""
+    return "head" if kind in _HEAD else "commands" if kind == SectionKind.COMMAND else "end"
+
+
+class Located:
     """The device sections that the tail located and the walk has not reached yet."""
 
     def __init__(self, capture: Capture) -> None:
@@ -90,43 +97,47 @@ class ByDevice:
         self._capture = capture
         self._index = capture.index
         self._others = {"head": array("Q"), "commands": array("Q"), "end": array("Q")}
+        self._head = 1
+        """How many nodes stand before the devices."""
         self._scanned = 0
         self._devices = 0
-        self._located = _Located(capture)
+        self._located = Located(capture)
         self._pending: list[Section] = []
         self._tail: list[str] = []
         self.update()
 
     def update(self) -> tuple[int, int]:
-        before = 1 + self._devices + len(self._pending)
+        before = self._head + self._devices + len(self._pending)
         tail_before = list(self._tail)
-        count = len(self._index)
-        if count > self._scanned:
-            kinds = self._index.kinds[self._scanned : count].tobytes()
-            for match in _OTHERS.finditer(kinds):
-                kind = kinds[match.start()]
-                group = "head" if kind in _HEAD else "commands" if kind == SectionKind.COMMAND else "end"
-                self._others[group].append(self._scanned + match.start())
-            self._scanned = count
-        self._devices = len(self._index.devices)
-        self._pending = self._located.pending()
+        self._take_in()
         self._tail = [name for name in ("commands", "end") if self._others[name]]
-        after = 1 + self._devices + len(self._pending)
+        after = self._head + self._devices + len(self._pending)
         if self._tail != tail_before and tail_before == ["end"]:
             # "commands" came in before "end": the latter moves one place more.
             return before, after - before + 1
         return before, after - before
 
+    def _take_in(self) -> None:
+        """Sort what is new in the index into groups and devices."""
+        count = len(self._index)
+        if count > self._scanned:
+            kinds = self._index.kinds[self._scanned : count].tobytes()
+            for match in _OTHERS.finditer(kinds):
+                self._others[group_of(kinds[match.start()])].append(self._scanned + match.start())
+            self._scanned = count
+        self._devices = len(self._index.devices)
+        self._pending = self._located.pending()
+
     def count(self, path: Path) -> int:
         if not path:
-            return 1 + self._devices + len(self._pending) + len(self._tail)
+            return self._head + self._devices + len(self._pending) + len(self._tail)
         group = self._group(path[0])
         if group is not None:
             return _ranges(len(group)) if len(path) == 1 else self._range_count(len(group), path)
         device = self._device(path[0])
         if device is None:
             return 0
-        chain = len(device.sections)
+        chain = len(self._chain(device))
         if len(path) == 1:
             return 0 if chain == 1 and not device.iterative else _ranges(chain)
         return self._range_count(chain, path)
@@ -138,13 +149,25 @@ class ByDevice:
         return min(FAN_OUT, total - path[1] * FAN_OUT)
 
     def _group(self, top: int) -> array[int] | None:
-        if top == 0:
+        if top < self._head:
             return self._others["head"]
-        tail = top - 1 - self._devices - len(self._pending)
+        tail = top - self._head - self._devices - len(self._pending)
         return self._others[self._tail[tail]] if 0 <= tail < len(self._tail) else None
 
     def _device(self, top: int) -> Device | None:
-        return self._index.devices[top - 1] if 0 < top <= self._devices else None
+        number = top - self._head
+        return self._index.devices[number] if 0 <= number < self._devices else None
+
+    def _top_of(self, device: Device) -> int | None:
+        """The top-level node of a device; None where it has none yet."""
+        return self._head + device.number if device.number < self._devices else None
+
+    def _chain(self, device: Device) -> array[int]:
+        """The rows that are shown below a device."""
+        return device.sections
+
+    def _size(self, device: Device) -> int:
+        return device.size
 
     def node(self, path: Path) -> Node:
         top = path[0]
@@ -153,9 +176,9 @@ class ByDevice:
             return self._group_node(path, group)
         device = self._device(top)
         if device is None:
-            section = self._pending[top - 1 - self._devices]
+            section = self._pending[top - self._head - self._devices]
             return Node("", section, leaf=True, size=section.size, count=1)
-        rows = device.sections
+        rows = self._chain(device)
         if len(path) == 1:
             first = self._index[rows[0]] if len(rows) else None
             leaf = len(rows) == 1 and not device.iterative
@@ -164,7 +187,7 @@ class ByDevice:
                 first,
                 leaf=leaf,
                 children=self.count(path),
-                size=device.size,
+                size=self._size(device),
                 count=len(rows),
                 device=device,
                 first=rows[0] if len(rows) else -1,
@@ -176,7 +199,8 @@ class ByDevice:
         if len(path) > 1:
             return self._child(path[1:], rows)
         top = path[0]
-        name = "head" if top == 0 else self._tail[top - 1 - self._devices - len(self._pending)]
+        tail = top - self._head - self._devices - len(self._pending)
+        name = "head" if top < self._head else self._tail[tail]
         label = {"head": "start of stream", "commands": "commands", "end": "end of stream"}[name]
         if not rows:
             return Node(label, None)
@@ -216,22 +240,26 @@ class ByDevice:
         if section.index < 0:
             for number, pending in enumerate(self._pending):
                 if pending.offset == section.offset:
-                    return (1 + self._devices + number,)
+                    return (self._head + self._devices + number,)
             return None
         if section.device is not None:
-            if section.device >= self._devices:
+            if section.device >= len(self._index.devices):
                 return None
             device = self._index.devices[section.device]
-            top = 1 + section.device
-            total = len(device.sections)
-            if total == 1 and not device.iterative:
+            top = self._top_of(device)
+            chain = self._chain(device)
+            place = bisect_right(chain, section.index) - 1
+            if top is None or place < 0 or chain[place] != section.index:
+                return None
+            if len(chain) == 1 and not device.iterative:
                 return (top,)
-            return (top, *_child_path(section.chunk, total))
+            return (top, *_child_path(place, len(chain)))
         for name in ("head", *self._tail):
             rows = self._others[name]
             place = bisect_right(rows, section.index) - 1
             if place >= 0 and rows[place] == section.index:
-                top = 0 if name == "head" else 1 + self._devices + len(self._pending) + self._tail.index(name)
+                behind = self._head + self._devices + len(self._pending)
+                top = 0 if name == "head" else behind + self._tail.index(name)
                 return (top, *_child_path(place, len(rows)))
         return None
 
@@ -279,7 +307,7 @@ class ByStream:
         self._known = 0
         self._run = 0
         """Where the run of PARTs begins that may still grow; equal to ``_known`` when there is none."""
-        self._located = _Located(capture)
+        self._located = Located(capture)
         self._pending: list[Section] = []
         self.update()
 

@@ -60,7 +60,10 @@ def test_counts_are_those_of_the_independent_walker(example: Example, tmp_path: 
         if "bitmap_offset" in known:
             mapped = block.mapped
             assert mapped is not None
-            assert (mapped.bitmap_offset, mapped.pages_offset) == (known["bitmap_offset"], known["pages_offset"])
+            assert (mapped.bitmap_offset, mapped.pages_offset) == (
+                known["bitmap_offset"],
+                known["pages_offset"],
+            )
     assert not [p for p in capture.problems if p.severity > 0]
     capture.close()
 

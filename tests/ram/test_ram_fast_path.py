@@ -47,7 +47,7 @@ def sections(draw: st.DrawFn) -> list[bytes]:
 
 def plainly(section: bytes, base: int, current: int) -> tuple[list[tuple[int, int, str, int, int]], int]:
     """(offset, size, kind, block, page) of all records of a PART, one by one by the declarations."""
-    names = [name for name in BLOCKS]
+    names = list(BLOCKS)
     records = []
     at = 5
     while True:
@@ -106,12 +106,11 @@ def test_a_header_that_differs_inside_a_run_is_not_taken_for_the_next() -> None:
 
 def test_a_fill_byte_inside_a_run_is_seen() -> None:
     for wrong in range(9, 600, 61):
-        body = b"".join(
-            zero(i, b"pc.ram" if not i else None, 0x55 if i == wrong else 0) for i in range(700)
-        )
+        body = b"".join(zero(i, b"pc.ram" if not i else None, 0x55 if i == wrong else 0) for i in range(700))
         scanned = scan([start(block_list(BLOCKS) + EOS), part(body + EOS)])
         assert [i for i, r in enumerate(scanned.records) if r[2] == "FILL"] == [wrong]
-        assert [p.offset for p in scanned.body.problems] == [scanned.records[wrong][0] + scanned.records[wrong][1] - 1]
+        offset, size = scanned.records[wrong][:2]
+        assert [p.offset for p in scanned.body.problems] == [offset + size - 1]
 
 
 def test_a_run_ends_at_the_end_of_its_block() -> None:
