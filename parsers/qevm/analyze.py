@@ -29,13 +29,13 @@ _SIGNED = frozenset(
 _UNSIGNED = frozenset({"uint8", "uint16", "uint32", "uint32 equal", "uint64"})
 
 
-# More values than any device has: a small hostile description can multiply to billions of empty ones.
-_MAX_VALUES = 4_000_000
+# Values that take no bytes: more than any device has, while a hostile description can multiply to billions.
+_EMPTY_VALUES = 1 << 16
 
 
 def device_state(vmsd: Vmsd, read: Read, offset: int, end: int) -> dict[str, object]:
     """The state of one device as that script prints it.  Never reads past ``end``."""
-    return _Decoder(read, end, [_MAX_VALUES]).vmsd(vmsd, offset)[0]
+    return _Decoder(read, end, [_EMPTY_VALUES + 4 * max(end - offset, 0)]).vmsd(vmsd, offset)[0]
 
 
 class _Decoder:

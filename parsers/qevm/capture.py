@@ -32,6 +32,8 @@ from qevm.vmdesc import Description
 from qevm.walk.walker import Walker
 
 _POLL = 0.25
+# Two damaged descriptions could send the walk from one to the other for ever.
+_WALKS_ANEW = 2
 # A walk of so many bytes costs nothing; beyond, the tail answers for devices.
 _WALKED_FIRST = 16 << 20
 
@@ -69,6 +71,7 @@ class Capture:
         """Go on when the walk has reached the end of a file that is still being written."""
         self.cached = False
         """Keep and use the index of large captures in the user's cache directory."""
+        self._walked_anew = 0
         self.generation = 0
         """Raised when the walk began anew: rows that were read before are void."""
         detect.check_header(source, base)
@@ -268,7 +271,7 @@ class Capture:
         """
         right = self._walker.state.found
         used = self._found
-        if right is None or used is None:
+        if right is None or used is None or self._walked_anew >= _WALKS_ANEW:
             return False
         if right.offset == used.offset:
             row = self.index.at(used.offset)
@@ -277,6 +280,7 @@ class Capture:
             right = None
         elif right.description.devices == used.description.devices:
             return False
+        self._walked_anew += 1
         self._restart(right)
         return True
 

@@ -62,10 +62,23 @@ class VmstateDecoder:
     ``problem``, and what follows is left out.
     """
 
-    def __init__(self, read: Callable[[int, int], bytes], end: int, *, inferred: bool = False) -> None:
+    def __init__(
+        self,
+        read: Callable[[int, int], bytes],
+        end: int,
+        *,
+        inferred: bool = False,
+        room: list[int] | None = None,
+    ) -> None:
+        """``room`` holds how many more Fields may be made at once; what is nested shares it."""
         self._read = read
         self._end = end
         self._inferred = inferred
+        self._room = [_MANY] if room is None else room
+
+    def _until(self, end: int) -> VmstateDecoder:
+        """A decoder of something inside that ends at ``end``."""
+        return VmstateDecoder(self._read, end, inferred=self._inferred, room=self._room)
 
     def body(self, vmsd: Vmsd, offset: int) -> list[Field]:
         """All fields and subsections of a device, from ``offset`` on, with the rest as ``rest``.
@@ -160,7 +173,7 @@ class VmstateDecoder:
             position = offset
             for entry in run:
                 for _ in range(1 if entry.array_len is None else entry.array_len):
-                    if position > self._end or len(made) > _MANY:
+                    if position > self._end or self._room[0] <= 0:
                         break
                     item = self.element(entry, f"[{len(made)}]", position)
                     made.append(item)
@@ -185,7 +198,11 @@ class VmstateDecoder:
         def locate(at: int) -> int | None:
             return (at - offset) // size if offset <= at < offset + total else None
 
-        return LazyFields(count, lambda i: self.element(entry, f"[{i}]", offset + i * size), locate)
+        def make(i: int) -> Field:
+            fresh = VmstateDecoder(self._read, self._end, inferred=self._inferred)
+            return fresh.element(entry, f"[{i}]", offset + i * size)
+
+        return LazyFields(count, make, locate)
 
     def _pointer_array(self, entry: VmField, name: str, offset: int, behind: int) -> Field:
         """An array of pointers whose first is NULL, by QEMU 2.9 … 9.2: the description lies (§4.8).
@@ -234,6 +251,7 @@ class VmstateDecoder:
 
     def element(self, entry: VmField, name: str, offset: int) -> Field:
         """One element of an entry, at ``offset``."""
+        self._room[0] -= 1
         left = max(self._end - offset, 0)
         if entry.size > left:
             item = self.raw(name, offset, left, entry.type)
@@ -248,8 +266,7 @@ class VmstateDecoder:
         return self._leaf(entry, name, offset)
 
     def _struct(self, vmsd: Vmsd, entry: VmField, name: str, offset: int) -> Field:
-        inner = VmstateDecoder(self._read, offset + entry.size, inferred=self._inferred)
-        children = inner.body(vmsd, offset)
+        children = self._until(offset + entry.size).body(vmsd, offset)
         return Field(
             name,
             offset,
@@ -264,7 +281,7 @@ class VmstateDecoder:
     def _list(self, entry: VmField, name: str, offset: int) -> Field:
         """qtailq, qlist: (01 element)* 00.  gtree: be32 count, (01 key value)* 00 (§4.9)."""
         end = offset + entry.size
-        inner = VmstateDecoder(self._read, end, inferred=self._inferred)
+        inner = self._until(end)
         children: list[Field] = []
         position = offset
         per_node = 2 if entry.type == "gtree" and len(entry.inline) % 2 == 0 else 1
@@ -274,7 +291,6 @@ class VmstateDecoder:
         direct_key = entry.type == "gtree" and per_node == 1
         number = 0
         problem = ""
-        most = _MANY // (1 + sum(_weight(vmsd) for vmsd in entry.inline[:per_node]))
         while position < end:
             marker = self._read(position, 1)
             if marker == b"\0" and position == end - 1:
@@ -285,6 +301,7 @@ class VmstateDecoder:
                 problem = f"list: expected 01 or the last 00, found {marker.hex()}"
                 break
             start = position
+            self._room[0] -= 1
             parts: list[Field] = [Field("more", position, 1, "uint8", 1, role=Role.PADDING)]
             position += 1
             if direct_key:
@@ -307,7 +324,7 @@ class VmstateDecoder:
                 )
             )
             number += 1
-            if number > most:
+            if self._room[0] <= 0:
                 problem = "list: more elements than can be shown"
                 break
         if position < end:
@@ -388,15 +405,6 @@ class VmstateDecoder:
             problem=problem,
             inferred=self._inferred,
         )
-
-
-def _weight(vmsd: Vmsd) -> int:
-    """How many Fields one element of a list becomes."""
-    own = sum(
-        min(item.array_len or 1, _SMALL_ARRAY) * (1 + (_weight(item.struct) if item.struct else 0))
-        for item in vmsd.fields
-    )
-    return own + sum(_weight(sub) for sub in vmsd.subsections)
 
 
 def _struct_name(entry: VmField) -> str:

@@ -21,12 +21,12 @@ class Terminal:
     def __init__(self, command: list[str], columns: int = 140, rows: int = 40) -> None:
         self.started = time.perf_counter()
         self.bytes = 0
-        self.pid, self._fd = pty.fork()
+        self.pid, self.descriptor = pty.fork()
         if self.pid == 0:
             os.environ.update(TERM="xterm-256color", COLORTERM="", COLUMNS=str(columns), LINES=str(rows))
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
             os.execvp(command[0], command)
-        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def read_until(self, text: bytes, timeout: float = 60.0) -> float:
         """Seconds from the start until ``text`` was written."""
@@ -57,16 +57,16 @@ class Terminal:
         while self._some(0):
             pass
         sent = time.perf_counter()
-        os.write(self._fd, keys)
+        os.write(self.descriptor, keys)
         if not self._some(timeout):
             raise TimeoutError(f"no answer to {keys!r} within {timeout} s")
         return time.perf_counter() - sent
 
     def _some(self, timeout: float) -> bytes:
-        if not select.select([self._fd], [], [], timeout)[0]:
+        if not select.select([self.descriptor], [], [], timeout)[0]:
             return b""
         try:
-            data = os.read(self._fd, 1 << 16)
+            data = os.read(self.descriptor, 1 << 16)
         except OSError:
             return b""
         self.bytes += len(data)
@@ -83,4 +83,4 @@ class Terminal:
         """End the program."""
         os.kill(self.pid, 9)
         os.waitpid(self.pid, 0)
-        os.close(self._fd)
+        os.close(self.descriptor)

@@ -214,6 +214,15 @@ async def test_the_palette_shows_the_keys_that_one_has(microbit: Path):
     app.capture.close()
 
 
+async def test_the_palette_does_what_belongs_to_a_pane_too(microbit: Path):
+    async with running(microbit) as (app, pilot):
+        await press(app, pilot, "ctrl+p")
+        await type_text(app, pilot, "last byte of the capture")
+        await pilot.pause(0.3)
+        await press(app, pilot, "enter")
+        assert app.selection.cursor == app.capture.source.size - 1
+
+
 async def test_an_app_starts_as_the_last_one_ended(microbit: Path):
     settings = Settings()
     for _ in range(2):

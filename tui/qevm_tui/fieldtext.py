@@ -37,7 +37,7 @@ def field_line(field: Field, depth: int = 0) -> str:
     """One field: offset, size, name, type, value, meaning."""
     text = f"0x{field.offset:08x} {field.size:>8}  {'  ' * depth}{safe(field.name)}"
     if field.type:
-        text += f" ({field.type})"
+        text += f" ({safe(field.type)})"
     value = value_text(field)
     if value:
         text += f" = {value}"

@@ -17,7 +17,7 @@ from qevm.section import Confidence
 from qevm.source import Source, behind_hole
 from qevm.walk.headers import MAX_HEADER, Head, Plausibility, footer, parse_head
 
-_FIRST_WINDOW = 1 << 10
+_FIRST_WINDOW = 1 << 8
 _WINDOW = 1 << 20
 _BUDGET_FACTOR = 4
 # A body that a built-in layout makes longer than this by bytes behind the end of the data is no such body.

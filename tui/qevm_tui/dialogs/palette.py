@@ -25,8 +25,10 @@ class QevmCommands(Provider):
     def _commands(self) -> Iterable[tuple[str, str, IgnoreReturnCallbackType]]:
         app = cast("QevmApp", self.app)
         for key in KEYS:
-            if key.command and key.scope == "app":
-                yield key.help, shown(key, app.settings.keymap), partial(app.run_action, key.action)
+            if key.command:
+                # What belongs to a pane is done there, whichever has the keys now.
+                pane = app if key.scope == "app" else app.query_one(f"#{key.scope}")
+                yield key.help, shown(key, app.settings.keymap), partial(app.run_action, key.action, pane)
         for theme in THEME_NAMES:
             yield f"theme {theme}", "", partial(app.use_theme, theme)
         for (idstr, instance), size in all_devices(app.capture):
