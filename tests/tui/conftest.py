@@ -11,7 +11,7 @@ import pytest
 @pytest.fixture(scope="session", autouse=True)
 def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """In the environment itself: the tests in pseudo-terminals start whole programs."""
-    before = {name: os.environ.get(name) for name in ("QEVM_STATE_DIR", "QEVM_CONFIG_DIR")}
+    before = {name: os.environ.get(name) for name in ("QEVM_STATE_DIR", "QEVM_CONFIG_DIR", "QEVM_DATA_DIR")}
     for name in before:
         os.environ[name] = str(tmp_path_factory.mktemp(name.lower()))
     yield

@@ -45,7 +45,7 @@ async def test_m_keeps_a_place_with_a_note_for_the_next_session(microbit: Path):
     async with running(microbit) as (app, pilot):
         await press(app, pilot, "apostrophe")
         text = screen_text(app)
-        assert "1 bookmarks" in text
+        assert "1 bookmark" in text
         assert "0x3376" in text
         assert "odd prescaler" in text
         await press(app, pilot, "enter")

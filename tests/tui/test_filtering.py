@@ -39,7 +39,7 @@ async def test_f_narrows_the_tree_while_one_types_and_the_title_says_so(microbit
         lines = screen_text(app).splitlines()
         assert "1 of 23 sections" in lines[-1]
         await press(app, pilot, "enter")
-        assert "1 of 23 by device: timer" in screen_text(app).splitlines()[1]
+        assert "1 of 23: timer size<100" in screen_text(app).splitlines()[1]
         assert any(row.startswith("timer") for row in tree_rows(screen_text(app)))
         assert not any(row.startswith("globalstate") for row in tree_rows(screen_text(app)))
 
@@ -50,9 +50,12 @@ async def test_the_filter_holds_in_both_trees(microbit: Path):
         await type_text(app, pilot, "type:PART,END")
         await press(app, pilot, "enter")
         assert "ram" in screen_text(app)
-        assert "by device" in app.tree_pane.title()
+        assert app.tree_pane.mode == "by device"
         await press(app, pilot, "t")
-        assert app.tree_pane.title().startswith("2 of 23 by stream")
+        assert app.tree_pane.mode == "by stream"
+        assert app.tree_pane.title() == "2 of 23: type:PART,END"
+        await press(app, pilot, *["greater_than_sign"] * 10)
+        assert app.tree_pane.title() == "2 of 23 by stream: type:PART,END"
         assert [row.split()[0] for row in tree_rows(screen_text(app)) if row] == ["PART", "END"]
         await press(app, pilot, "down")
         assert selected(app) == "END ram@0"
@@ -96,7 +99,7 @@ async def test_the_keys_of_an_empty_tree_do_nothing(microbit: Path):
         await press(app, pilot, "down", "right", "left", "enter", "end", "pagedown", "space")
         assert app.selection == before
         await press(app, pilot, "t")
-        assert app.tree_pane.title().startswith("0 of 23 by stream")
+        assert app.tree_pane.title().startswith("0 of 23: ")
 
 
 async def test_a_selection_that_is_filtered_away_stays_selected(microbit: Path):

@@ -46,6 +46,26 @@ async def test_escape_in_the_prompt_goes_back_to_where_one_was(microbit: Path):
         assert "nothing is searched for" in app.status_bar.plain
 
 
+async def test_what_was_looked_at_while_typing_leaves_the_tree_as_it_was(microbit: Path):
+    async with running(microbit) as (app, pilot):
+        before = tree_of(screen_text(app))
+        await press(app, pilot, "slash")
+        await type_text(app, pilot, "pc")
+        await press(app, pilot, "backspace", "backspace")
+        await type_text(app, pilot, "sram")
+        assert selected(app) == "START ram@0"
+        await press(app, pilot, "escape")
+        assert tree_of(screen_text(app)) == before
+        await press(app, pilot, "slash")
+        await type_text(app, pilot, "sram")
+        await press(app, pilot, "enter")
+        assert "START" in tree_of(screen_text(app))
+
+
+def tree_of(text: str) -> str:
+    return "\n".join(line[:30] for line in text.splitlines()[:-2])
+
+
 async def test_what_is_not_found_or_not_a_query_leaves_one_where_one_was(microbit: Path):
     async with running(microbit) as (app, pilot):
         await press(app, pilot, "slash")

@@ -60,11 +60,13 @@ def advice(environment: Mapping[str, str]) -> str:
 
 
 HELP = (
-    "Copying goes to the terminal as OSC 52, also over ssh. Whether it was taken cannot be known here.",
-    "tmux: set -g set-clipboard on (or set -g allow-passthrough on, since 3.3)",
-    "screen: passed on to the terminal outside; that must allow it",
-    "xterm: XTerm*disallowedWindowOps: 20,21,SetXprop in ~/.Xresources (its own list forbids it)",
-    "iTerm2: Settings, General, Selection: applications in terminal may access clipboard",
-    "foot, kitty, WezTerm, Alacritty, Windows Terminal take it; GNOME Terminal and the console do not",
+    ("OSC 52", "how copies go to the terminal, also over ssh; whether"),
+    ("", "it took them cannot be known here"),
+    ("tmux", "set -g set-clipboard on"),
+    ("", "or, since 3.3: set -g allow-passthrough on"),
+    ("screen", "passes it on to the terminal outside"),
+    ("xterm", "XTerm*disallowedWindowOps: 20,21,SetXprop"),
+    ("iTerm2", "Settings, General, Selection, clipboard access"),
+    ("without it", "GNOME Terminal, the Linux console"),
 )
 """For the help screen."""

@@ -20,6 +20,7 @@ from qevm_tui.words import section_name
 
 if TYPE_CHECKING:
     from qevm_tui.palette import Palette
+    from qevm_tui.panes.section_tree import SectionTree
 
 _REMEMBERED = 50
 _NEAR = 4096
@@ -81,6 +82,7 @@ class Finding(Explorer):
     """Adds searching to the explorer."""
 
     palette: Palette
+    tree_pane: SectionTree
 
     @cached_property
     def finder(self) -> Finder:
@@ -108,17 +110,19 @@ class Finding(Explorer):
         earlier = (finder.seek, finder.count)
         before = finder.before = self.selection
         finder.tinted = True
+        self.tree_pane.opens = False
 
         def done(asked: tuple[str, Scope] | None) -> None:
             finder.before = None
+            self._back_to(before)
+            self.tree_pane.opens = True
             if asked is None:
                 finder.leave()
                 finder.seek, finder.count = earlier
-                self._back_to(before)
             else:
                 finder.remember(asked[0])
                 finder.scope = asked[1]
-                self._keep(before)
+                self._keep()
             self.show_matches()
 
         self.push_screen(SearchPrompt(self.palette, finder.former, finder.scope, self._typed), done)
@@ -149,10 +153,9 @@ class Finding(Explorer):
         if self.selection != place:
             self.select(place)
 
-    def _keep(self, before: Selection) -> None:
-        """Enter: stay at the match and make it a place to come back from."""
+    def _keep(self) -> None:
+        """Enter: go to the match, now as to a place that one comes back from."""
         seek = self.finder.seek
-        self._back_to(before)
         if seek is not None:
             if seek.match is not None:
                 self._go_to(seek.match, jump=True)
@@ -217,7 +220,7 @@ class Finding(Explorer):
     @on(SearchReport)
     def _search_reported(self, message: SearchReport) -> None:
         finder, task = self.finder, message.task
-        if task.left or task not in (finder.seek, finder.count):
+        if task.left or not (task is finder.seek or task is finder.count):
             return
         seek = finder.seek
         if seek is not None and seek.match is not None and not seek.shown:
@@ -264,8 +267,6 @@ class Finding(Explorer):
             return ""
         query = seek.search.query
         how = safe(query.how)
-        if seek.search.left_out:
-            how += f" ({seek.search.left_out})"
         error = seek.error or (count.error if count is not None else "")
         if error:
             return safe(error)
@@ -273,7 +274,8 @@ class Finding(Explorer):
             if seek.running:
                 percent = 100 * seek.reached // max(1, self.capture.source.size)
                 return f"searching {percent} %, Esc cancels · {how}"
-            return f"not found in {seek.search.scope.value}: {how}"
+            left_out = f" ({seek.search.left_out})" if seek.search.left_out else ""
+            return f"not found in {seek.search.scope.value}: {how}{left_out}"
         counted = count.words(seek.match) if count is not None else ""
         words = f"match {counted}".rstrip()
         if seek.wrapped:

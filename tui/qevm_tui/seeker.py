@@ -22,6 +22,9 @@ COURTESY = 0.06
 COUNTED = 50_000
 """Matches that are counted and kept; of more it is said that there are more."""
 
+AT_ONCE = 0.05
+"""Seconds that a search for the next match may work before it stands still: mostly it is near."""
+
 COUNT_SECONDS = 10.0
 """So long matches are counted."""
 
@@ -96,7 +99,8 @@ class Seeker:
         """Find the match."""
 
         def work() -> None:
-            for step in self._steps(task, task.search.steps(task.origin, backward=task.backward)):
+            steps = task.search.steps(task.origin, backward=task.backward)
+            for step in self._steps(task, steps, at_once=AT_ONCE):
                 if step.match is not None:
                     task.match, task.wrapped = step.match, step.wrapped
                     return
@@ -132,12 +136,12 @@ class Seeker:
             if not task.left:
                 self._report(task)
 
-    def _steps(self, task: Task, steps: Iterator[Step]) -> Iterator[Step]:
+    def _steps(self, task: Task, steps: Iterator[Step], at_once: float = 0.0) -> Iterator[Step]:
         """The steps until the task is left, with reports and pauses between them."""
-        reported = time.monotonic()
+        begun = reported = time.monotonic()
         for step in steps:
             now = time.monotonic()
-            while now < self._courtesy_until and not task.left:
+            while begun + at_once < now < self._courtesy_until and not task.left:
                 time.sleep(0.005)
                 now = time.monotonic()
             if task.left:

@@ -46,6 +46,8 @@ class FieldTest:
         """The value that is looked for, as it was read."""
         if isinstance(self.number, bool) or self.number is None:
             return f"the bytes {self.raw.hex(' ')}" if self.raw is not None else f'"{self.text}"'
+        if isinstance(self.number, int) and 0 <= self.number < 10:
+            return str(self.number)
         if isinstance(self.number, int):
             return f"{self.number} (0x{self.number & 0xFFFFFFFFFFFFFFFF:x})"
         return f"{self.number:g}"

@@ -20,6 +20,7 @@ from qevm_tui.keys import bindings
 from qevm_tui.palette import Palette
 from qevm_tui.panes.columns import RowText
 from qevm_tui.panes.line_pane import ListPane
+from qevm_tui.words import plural
 
 _KEYS = "Enter jumps · e edits the note · Del removes · Esc closes"
 
@@ -57,7 +58,7 @@ class BookmarkList(ListPane):
         return len(self._marks)
 
     def title(self) -> str:
-        return f"{len(self._marks):,} bookmarks" if self._marks else "no bookmarks yet: m makes one"
+        return plural(len(self._marks), "bookmark") if self._marks else "no bookmarks yet: m makes one"
 
     def show(self, marks: Sequence[Bookmark]) -> None:
         """Show others; the cursor stays in its row."""

@@ -12,6 +12,16 @@ from qevm_tui.palette import Palette
 
 _EXAMPLES = "type:FULL name:virtio* size>1k depth:0 problem not (cpu or ram)"
 
+HELP = (
+    ("virtio", "the device id holds it"),
+    ("type:FULL,END", "kind of section; also confidence:guessed"),
+    ("name:*ide", "device name or its last part, with * and ?"),
+    ("size>1k", "also offset id instance version depth"),
+    ("problem", "has problems; problem:error the bad ones"),
+    ("not a (b or c)", "not or -, and or nothing, or, brackets"),
+)
+"""For the help screen."""
+
 
 class FilterPrompt(Prompt[str]):
     """Asks for an expression; Enter keeps it, Escape and an empty one show all sections again."""

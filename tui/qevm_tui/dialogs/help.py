@@ -12,6 +12,8 @@ from textual.binding import Binding, BindingType
 from qevm.field import Role
 from qevm_tui.clipboard import HELP as CLIPBOARD
 from qevm_tui.dialogs.base import Dialog, frame
+from qevm_tui.dialogs.filter import HELP as FILTER
+from qevm_tui.dialogs.search import HELP as SEARCH
 from qevm_tui.keys import KEYS, SCOPES, bindings, shown
 from qevm_tui.map_buckets import Cell
 from qevm_tui.palette import Palette
@@ -93,8 +95,9 @@ def help_lines(palette: Palette, keymap: Mapping[str, str]) -> list[list[Segment
     lines.append(
         [Segment("  click rows and bytes, drag to mark bytes, drag the lines between panes, wheel scrolls")]
     )
-    heading("clipboard")
-    lines.extend([Segment(f"  {line}")] for line in CLIPBOARD)
+    for topic, entries in (("search", SEARCH), ("filter", FILTER), ("clipboard", CLIPBOARD)):
+        heading(topic)
+        lines.extend([Segment(f"  {sign:<18}", palette.note), Segment(text)] for sign, text in entries)
     heading("signs")
     lines.extend([Segment(f"  {sign:<18}", palette.note), Segment(text)] for sign, text in _SIGNS)
     heading("cells of the map")

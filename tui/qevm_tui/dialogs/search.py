@@ -17,6 +17,18 @@ from qevm_tui.palette import Palette
 SCOPES = tuple(Scope)
 _EXAMPLES = "text, 7e ?? 00 2a, re:a.+b, field:rip, eip=0x7cd4, value>9, device:net"
 
+HELP = (
+    ("some text", "ASCII, UTF-8, UTF-16; text:7e 00 is no hex"),
+    ("7e ?? 0? 2a", "bytes in hex, ? is any digit; also hex:7e00"),
+    ("re:[a-z]+", "regular expression over bytes"),
+    ("field:rip", "fields by a part of their name, or a glob"),
+    ("env.eip=0x7cd4", "fields by value, = != < <= > >="),
+    ("value=0xfee00000", "the same for fields of any name"),
+    ("device:net, cpu@0", "devices by a part of their id, or a glob"),
+    ("Tab", "where: capture, section, device, RAM pages"),
+)
+"""For the help screen."""
+
 
 class SearchPrompt(Prompt[tuple[str, Scope]]):
     """Asks what to find; Enter keeps the match that is shown, Escape goes back to where one was."""

@@ -44,6 +44,9 @@ class SectionTree(ListPane):
     follow_delay = 0.15
     """Seconds that the cursor must rest before hex and detail follow it: a held key costs two rows a step."""
 
+    opens = True
+    """Whether what a selected section is in is opened.  Not while one types a search: one may go back."""
+
     class ModeChanged(Message):
         """The other way to show the sections was chosen; ``mode`` names it."""
 
@@ -80,7 +83,9 @@ class SectionTree(ListPane):
         narrowing = self._narrowing
         if narrowing is None:
             return f"sections {self._model.name}"
-        return f"{self.narrowed_words()} {self._model.name}: {safe(narrowing.filter.text)}"
+        # In a narrow pane the expression says more than the mode, which is plain to see.
+        mode = f" {self._model.name}" if self.view_width >= 44 else ""
+        return f"{self.narrowed_words()}{mode}: {safe(narrowing.filter.text)}"
 
     @property
     def filter(self) -> Filter | None:
@@ -163,7 +168,7 @@ class SectionTree(ListPane):
         if path_to is None:
             return
         rows = self.row_count
-        row = self._outline.reveal(path_to)
+        row = self._outline.reveal(path_to) if self.opens else self._outline.row_of(path_to)
         if self.row_count != rows:
             self.refresh()
         self.put_cursor(row)
