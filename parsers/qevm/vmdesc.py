@@ -18,6 +18,9 @@ MAX_DEPTH = 40
 MAX_SIZE = 1 << 40
 MAX_ARRAY = 1 << 31
 
+# From AVR's to Hexagon's (§3, §5.7).
+_PAGE_SIZES = frozenset(1 << bits for bits in range(8, 17))
+
 # Types under which QEMU 10.0 and 11.1 write the marker of a pointer in an array (§4.8).
 MARKER_TYPES = frozenset({"nullptr", "ptr-marker"})
 # QEMU repeats the nested description once per element of these (§4.8).
@@ -193,6 +196,7 @@ def parse_partial(raw: bytes, offset: int = 0) -> Description:
     if start is None:
         raise BadDescription("no list of devices before the damage")
     page_size = re.search(r'"page_size"\s*:\s*(\d{1,9})\b', text[: start.start()])
+    size = int(page_size.group(1)) if page_size else None
     configuration = None
     found = re.search(r'"configuration"\s*:\s*', text[: start.start()])
     if found is not None:
@@ -205,7 +209,7 @@ def parse_partial(raw: bytes, offset: int = 0) -> Description:
     if not devices:
         raise BadDescription("no device can be read")
     return Description(
-        int(page_size.group(1)) if page_size else None,
+        size if size in _PAGE_SIZES else None,
         configuration,
         tuple(devices),
         offset,
@@ -243,7 +247,7 @@ def _description(top: object, offset: int, size: int) -> Description:
     page_size = top.last("page_size")
     if page_size is not None:
         page_size = _number(page_size, "page_size", 1 << 30)
-        if page_size & (page_size - 1) or page_size < 64:
+        if page_size not in _PAGE_SIZES:
             raise BadDescription(f"page_size {page_size} is no page size")
     configuration = top.last("configuration")
     return Description(
