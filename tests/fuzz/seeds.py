@@ -135,7 +135,8 @@ SEEDS = {
 WORDS = [
     b"QEVM\0\0\0\3", b"\1\0\0\0\1\3ram\0\0\0\0\0\0\0\4", b"\2\0\0\0\1", b"\3\0\0\0\1", b"\x7e\0\0\0\1",
     b"\0\0\0\0\0\0\0\x10", b"\0\0\0\0\0\0\x02\0", b"\0\0\0\0\0\0\0\x22", b"\0\0\0\0\0\0\0\x28",
-    b"\0\0\0\0\0\0\1\0", b"\0\0\0\0\0\0\0\x40", b"\x08\0\7\0\4", b"\x08\0\5\0\0", b"\x08\0\4\0\0", b"\x06\0\0",
+    b"\0\0\0\0\0\0\1\0", b"\0\0\0\0\0\0\0\x40", b"\x08\0\7\0\4", b"\x08\0\5\0\0", b"\x08\0\4\0\0",
+    b"\x06\0\0",
     b"\4\0\0\0\2\5timer\0\0\0\0\0\0\0\2", b"\4\0\0\0\3\5slirp\0\0\0\0\0\0\0\4",
     b"\1\0\0\0\2\x0cdirty-bitmap\0\0\0\0\0\0\0\1", b"\1\0\0\0\2\x0aspapr/htab\0\0\0\0\0\0\0\1",
     b"\1\0\0\0\2\5block\0\0\0\0\0\0\0\1", b"\1\0\0\0\2\x17s390-storage_attributes\0\0\0\0\0\0\0\0",
@@ -143,15 +144,14 @@ WORDS = [
     b"configuration/capabilities", b"x-ignore-shared", b"mapped-ram", b"configuration/target-page-bits",
     b'{"name": "', b'", "instance_id": 0, "vmsd_name": "', b'"version": 1, "fields": [', b'"array_len": ',
     b'"subsections": [', b'"type": "struct", "struct": {', b'"type": "qtailq"', b'"type": "virtio"',
-    b'"type": "pci config"', b'"type": "gtree"', b'"type": "timer"', b'"size": ', b'"page_size": 4096, "devices": [',
+    b'"type": "pci config"', b'"type": "gtree"', b'"type": "timer"', b'"size": ',
+    b'"page_size": 4096, "devices": [',
 ]  # fmt: skip
 
 
 def dictionary() -> str:
     """The words as libFuzzer reads them."""
-    return "".join(
-        '"' + "".join(f"\\x{byte:02x}" for byte in word) + '"\n' for word in WORDS
-    )
+    return "".join('"' + "".join(f"\\x{byte:02x}" for byte in word) + '"\n' for word in WORDS)
 
 
 def write(target: str, folder: Path) -> None:

@@ -16,7 +16,7 @@ from qevm.bodies.ram_blocks import RamBlock
 from qevm.constants import FOOTER_MAGIC
 from qevm.source import Source, behind_hole
 
-_FIRST_WINDOW = 1 << 13
+_FIRST_WINDOW = 1 << 10
 _WINDOW = 1 << 20
 _RECORDS_IN_A_ROW = 4
 _U64 = struct.Struct(">Q")
