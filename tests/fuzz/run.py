@@ -43,7 +43,7 @@ def main() -> None:
         f"-artifact_prefix={folder}/",
         f"-dict={folder}/words.dict",
         "-timeout=20",
-        "-rss_limit_mb=2048",
+        "-rss_limit_mb=400",
         "-max_len=16384",
         "-print_final_stats=1",
         "-verbosity=0",

@@ -31,9 +31,10 @@ FIELDS = 300
 PAGES = 40
 """Pages of guest memory that are rebuilt."""
 
-READS = 48
-"""How often the bytes of an input may be read.  Large captures have a budget (``qevm.walk.recovery``); it is
-generous with inputs as small as these, where each lost section may look through all that follows it."""
+READS = 16
+LOOKS = 4
+"""How often the bytes of an input may be read, and how much oftener for each section: a lost one may look
+through all that follows it.  Large captures have a budget for that (``qevm.walk.recovery``)."""
 
 BEHIND = 1 << 20
 """Where mapped-ram begins its pages."""
@@ -54,7 +55,8 @@ def walker(data: bytes) -> None:
     except QevmError:
         return
     capture.walk_all()
-    assert source.bytes_read <= READS * len(data) + 4096 * len(capture.index) + (1 << 16), "reads too much"
+    often = READS + LOOKS * len(capture.index)
+    assert source.bytes_read <= often * len(data) + 4096 * len(capture.index) + (1 << 16), "reads too much"
     at = capture.base
     for section in capture.index:
         if section.depth == 0:

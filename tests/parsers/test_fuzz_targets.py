@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from pathlib import Path
 
 import examples
@@ -15,11 +16,19 @@ import targets  # noqa: E402
 
 CRASHES = sorted(path for path in (FUZZ / "crashes").iterdir() if path.name != "README.md")
 
+MEMORY = 32 << 20
+"""More than any input of a few kilobytes may take."""
+
 
 @pytest.mark.parametrize("path", CRASHES, ids=lambda path: path.name)
 def test_what_the_fuzzer_found_stays_mended(path: Path) -> None:
     name = next(name for name in sorted(targets.TARGETS, key=len, reverse=True) if path.name.startswith(name))
-    targets.TARGETS[name](path.read_bytes())
+    tracemalloc.start()
+    try:
+        targets.TARGETS[name](path.read_bytes())
+        assert tracemalloc.get_traced_memory()[1] < MEMORY
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("name", ["none-machine", "avr-mega-q72", "arm-microbit"])

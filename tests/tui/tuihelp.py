@@ -34,6 +34,8 @@ async def running(
 async def settled(app: QevmApp, pilot: Pilot[None]) -> None:
     """All that was begun is done and shown."""
     await pilot.pause()
+    while app.typing:
+        await pilot.pause()
     await app.workers.wait_for_complete()
     await pilot.pause()
 

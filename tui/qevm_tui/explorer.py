@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
-from textual.app import App
 from textual.message import Message
 
 from qevm.field import Field
@@ -32,6 +31,7 @@ from qevm_tui.selection import (
     path_at,
 )
 from qevm_tui.status import Doing
+from qevm_tui.typeahead import TypeAhead
 from qevm_tui.words import problem_text
 from qevm_tui.worker import Progress, Walk
 
@@ -49,7 +49,7 @@ class WalkReport(Message):
         self.progress = progress
 
 
-class Explorer(App[None]):
+class Explorer(TypeAhead):
     """Explores one opened capture."""
 
     def __init__(self, capture: Capture) -> None:

@@ -38,36 +38,12 @@ def frame(title: str, *children: Widget) -> Vertical:
     return box
 
 
-_AT_ONCE = {
-    "backspace": "delete_left",
-    "delete": "delete_right",
-    "ctrl+u": "delete_left_all",
-    "ctrl+w": "delete_left_word",
-    "left": "cursor_left",
-    "right": "cursor_right",
-    "home": "home",
-    "end": "end",
-    "enter": "submit",
-}
-
-
 class QuietInput(Input):
     """An input whose cursor does not blink: nothing is written to the terminal while nobody types."""
 
     def __init__(self, value: str = "", *, placeholder: str = "", id: str | None = None) -> None:  # noqa: A002
         super().__init__(value, placeholder=placeholder, id=id, select_on_focus=False)
         self.cursor_blink = False
-
-    async def _on_key(self, event: events.Key) -> None:
-        # Bindings run after the letters that stand behind them in the same read: on a slow line, where keys
-        # come in bursts, a backspace would delete what was typed after it.
-        action = _AT_ONCE.get(event.key)
-        if action is None:
-            await super()._on_key(event)
-            return
-        event.stop()
-        event.prevent_default()
-        await self.run_action(action)
 
 
 class Line(Widget):
