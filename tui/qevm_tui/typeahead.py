@@ -80,5 +80,5 @@ class TypeAhead(App[None]):
 
     @property
     def typing(self) -> bool:
-        """True while a key is at work or waits."""
-        return self._key_began is not None
+        """True while a key is at work or waits, in an app that has not been quit."""
+        return self._key_began is not None and not self._exit
