@@ -8,8 +8,11 @@ from qevm_tui.field_words import value_words
 from qevm_tui.palette import Palette
 from qevm_tui.panes.columns import RowText
 
-_VALUE_AT = 22
-"""Cells from a name's begin to its value, so that the values of one level line up."""
+
+def value_column(width: int) -> int:
+    """The column where values begin, whatever their depth, in a row of ``width`` cells."""
+    return min(24, width * 2 // 5)
+
 
 _DERIVED = "derived"
 """The type of a line that explanations put together from other fields; such lines say so by themselves."""
@@ -24,7 +27,7 @@ def put_field(text: RowText, field: Field, palette: Palette) -> None:
     if not value and not meaning and len(field.children) > 8:
         meaning = f"{len(field.children):,} fields"
     start = width - text.left
-    needed = start + max(len(name) + 2, _VALUE_AT if start + _VALUE_AT < width else 0) + len(value)
+    needed = max(start + len(name) + 2, value_column(width)) + len(value)
     needed += len(meaning) + 2 if meaning else 0
     columns = _columns(field, width, needed)
     limit = width - sum(len(cell) + 1 for cell in columns)
@@ -59,13 +62,12 @@ def _put_words(
 
     if field.problem:
         text.add("! ", palette.problem)
-    start = text.width - text.left
     text.add(name, palette.name, max(room() - len(value) - 2, room() // 2) if value else room())
     if field.inferred and field.type != _DERIVED:
         text.add("~", palette.note)
     used = text.width - text.left
     said = len(value) if value else min(len(meaning), 12)
-    column = min(start + _VALUE_AT, limit - said) if limit - start > 30 else used + 2
+    column = min(value_column(text.width), limit - said)
     text.pad_to(min(max(used + 2, column), limit))
     text.add(value, palette.number, room())
     if meaning:

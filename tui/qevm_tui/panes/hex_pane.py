@@ -12,7 +12,7 @@ from textual.binding import BindingType
 from textual.geometry import Region
 from textual.message import Message
 
-from qevm.field import Field
+from qevm.field import Field, Role
 from qevm.safetext import safe
 from qevm_tui.keys import bindings
 from qevm_tui.palette import Palette
@@ -27,6 +27,20 @@ if TYPE_CHECKING:
 
 _PRINTABLE = bytes(b if 0x20 <= b < 0x7F else 0x2E for b in range(256))
 """For ``bytes.translate``: what the ASCII column shows for each byte."""
+
+_LEGEND = (
+    Role.HEADER,
+    Role.FOOTER,
+    Role.NAME,
+    Role.ADDRESS,
+    Role.LENGTH,
+    Role.PAGE,
+    Role.BUFFER,
+    Role.SUBSECTION,
+    Role.PADDING,
+    Role.PROBLEM,
+)
+"""The tints that the title names, as many as fit: what one meets first comes first.  Help has them all."""
 
 
 def row_width(per_row: int, digits: int) -> int:
@@ -87,6 +101,17 @@ class HexPane(LinePane):
         if self._source is not self._capture.source:
             mode += "  (bytes of the file)"
         return f"{mode}  {self._pages.error}" if self._pages.error else mode
+
+    def legend(self, room: int) -> list[Segment]:
+        segments: list[Segment] = []
+        for role in _LEGEND:
+            style, word = self.palette.roles[role], role.name.lower()
+            room -= len(word) + 1
+            if room < 1:
+                break
+            if style:
+                segments += [Segment(" "), Segment(word, style)]
+        return [*segments, Segment(" ")] if segments else []
 
     def on_resize(self) -> None:
         fits = 8

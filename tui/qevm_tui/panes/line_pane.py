@@ -134,9 +134,14 @@ class LinePane(Widget, can_focus=True):
             text = text[: max(0, room - 1)] + "…"
         title_style = self.palette.accent + Style(bold=True) if self.has_focus else self.palette.text
         strip = Strip([Segment(rule, style), Segment(f" {text} ", title_style)])
-        return Strip([*strip, Segment(rule * max(0, width - strip.cell_length), style)]).adjust_cell_length(
-            width
-        )
+        legend = self.legend(width - strip.cell_length - 2)
+        end = [*legend, Segment(rule, style)] if legend else []
+        room = max(0, width - strip.cell_length - Segment.get_line_length(end))
+        return Strip([*strip, Segment(rule * room, style), *end]).adjust_cell_length(width)
+
+    def legend(self, room: int) -> list[Segment]:
+        """What stands at the right of the title, in at most ``room`` cells."""
+        return []
 
     def _thumb(self) -> tuple[int, int]:
         height, count = self.view_height, self.row_count
