@@ -28,9 +28,11 @@ __all__ = [
     "Format",
     "TargetExists",
     "blocks",
+    "byte_blocks",
     "hex_blocks",
     "json_blocks",
     "propose_name",
+    "propose_part_name",
     "propose_range_name",
     "ranges_of",
     "raw_blocks",
@@ -80,6 +82,12 @@ def propose_range_name(start: int, end: int, form: Format) -> str:
     return f"bytes-0x{start:x}-0x{end - 1:x}{form.suffix}"
 
 
+def propose_part_name(name: str, form: Format) -> str:
+    """A file name for a part of the container: ``domain-XML.xml``, ``libvirt-header.bin``."""
+    is_text = form is Format.RAW and name.endswith("XML")
+    return safe_name(name.replace(" ", "-")) + (".xml" if is_text else form.suffix)
+
+
 def ranges_of(sections: Sequence[Section]) -> list[tuple[int, int]]:
     """The byte ranges of sections: header, body and footer of each."""
     return [(section.offset, section.end) for section in sections]
@@ -123,7 +131,14 @@ def blocks(capture: Capture, what: Sequence[Section] | tuple[int, int], form: Fo
         if form is Format.JSON:
             return json_blocks(capture, sections)
         ranges = ranges_of(sections)
-    return raw_blocks(capture.source, ranges) if form is Format.RAW else hex_blocks(capture.source, ranges)
+    return byte_blocks(capture.source, ranges, form)
+
+
+def byte_blocks(source: Source, ranges: Ranges, form: Format) -> Iterator[bytes]:
+    """The bytes of ``ranges`` as they are or as hexdump text; JSON is of sections only."""
+    if form is Format.JSON:
+        raise ExportError("only sections of the stream have fields as JSON")
+    return raw_blocks(source, ranges) if form is Format.RAW else hex_blocks(source, ranges)
 
 
 def sections_in(capture: Capture, start: int, end: int) -> list[Section]:

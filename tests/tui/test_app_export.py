@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import hexdump
 import pytest
@@ -105,3 +106,27 @@ async def test_a_full_disk_is_a_message_and_leaves_nothing(microbit: Path, tmp_p
         assert "cannot write" in screen_text(app)
         assert app.screen.is_modal
         assert not list(tmp_path.iterdir())
+
+
+async def test_a_part_of_the_container_is_exported(
+    capture_path: Captures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    async with running(capture_path("libvirt-real-raw")) as (app, pilot):
+        await press(app, pilot, "home", "down", "down", "x")
+        assert "json" not in screen_text(app)
+        await press(app, pilot, "enter")
+        assert "to domain-XML.xml" in app.status_bar.plain
+    document = (tmp_path / "domain-XML.xml").read_text()
+    assert ElementTree.fromstring(document.rstrip("\0")).findtext("name") == "demo"
+
+
+async def test_bytes_marked_outside_of_the_stream_are_those_of_the_file(
+    capture_path: Captures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    async with running(capture_path("libvirt-real-raw")) as (app, pilot):
+        await press(app, pilot, "home", "down", "tab", *["shift+right"] * 15, "x")
+        assert "bytes 0x0 … 0xf of the file" in screen_text(app)
+        await press(app, pilot, "enter")
+    assert (tmp_path / "bytes-0x0-0xf.bin").read_bytes() == b"LibvirtQemudSave"

@@ -142,17 +142,20 @@ class QevmApp(Finding, Filtering, Bookmarking, Copying, Arranging):
         self.push_screen(GotoDialog(self.selection.cursor, self.source.size, self.palette), goto)
 
     def action_export(self) -> None:
-        """Ask what to export and where to."""
+        """Ask what of the selection to export, and where to."""
         from qevm_tui.dialogs.export import ExportDialog
+        from qevm_tui.exports import exportables
 
         def done(text: str | None) -> None:
             if text:
                 self.say(text)
 
-        if self.selection.section is None:
-            self.say("no section is selected")
+        choices = exportables(self.capture, self.selection)
+        if choices:
+            first = len(choices) - 1 if self.selection.marked else 0
+            self.push_screen(ExportDialog(choices, self.palette, first), done)
         else:
-            self.push_screen(ExportDialog(self.capture, self.selection, self.palette), done)
+            self.say("nothing is selected")
 
     def action_help(self) -> None:
         """Every key."""
