@@ -186,6 +186,7 @@ class Endless:
 
     def __init__(self, search: Search) -> None:
         self.query, self.scope, self.left_out = search.query, search.scope, ""
+        self.source = search.source
         self.steps_made = 0
 
     def steps(self, origin: Origin, *, backward: bool = False) -> Iterator[Step]:
@@ -257,3 +258,45 @@ async def test_text_of_a_capture_in_an_answer_is_harmless(microbit: Path, tmp_pa
         assert "match 1 of" in screen_text(app)
         await press(app, pilot, "enter")
         assert "[red]]52;c;xy" in app.status_bar.plain
+
+
+async def test_in_a_part_of_the_container_one_searches_that_first(capture_path: Captures):
+    async with running(capture_path("libvirt-real-raw")) as (app, pilot):
+        await press(app, pilot, "home", "down", "down", "slash")
+        assert "in this part" in screen_text(app)
+        await type_text(app, pilot, "</name>")
+        # The file's own bytes say where that is.
+        assert app.selection.cursor == app.source.read(0, 4096).index(b"</name>")
+        assert app.selection.part is not None
+        assert app.selection.part.name == "domain XML"
+        lines = screen_text(app).splitlines()
+        assert "match 1 of 1 · domain XML" in lines[-1]
+        await press(app, pilot, "enter")
+        assert "hex  domain XML" in screen_text(app)
+        await press(app, pilot, "n")
+        assert "match 1 of 1 (round the end)" in app.status_bar.plain
+
+
+async def test_from_a_part_of_the_container_the_stream_can_be_searched(capture_path: Captures):
+    async with running(capture_path("libvirt-real-raw")) as (app, pilot):
+        await press(app, pilot, "home", "down", "down", "slash", "tab")
+        assert "in whole capture" in screen_text(app)
+        await type_text(app, pilot, "cpu_common")
+        assert selected(app) == "FULL cpu_common@0"
+        await press(app, pilot, "tab", "tab", "tab", "tab")
+        assert app.selection.part is not None
+        assert "not found in this part" in screen_text(app)
+        await press(app, pilot, *["backspace"] * 10)
+        await type_text(app, pilot, "field:version")
+        assert "not in a part of the container" in screen_text(app)
+
+
+async def test_matches_in_the_stream_tint_no_bytes_of_the_file(capture_path: Captures):
+    async with running(capture_path("libvirt-real-raw")) as (app, pilot):
+        await press(app, pilot, "slash")
+        await type_text(app, pilot, "QEVM")
+        await press(app, pilot, "enter")
+        assert app.finder.near(app.capture.source, 0, 64) == [(0, 4)]
+        await press(app, pilot, "home")
+        assert app.selection.part is not None
+        assert app.finder.near(app.source, 0, 64) == []

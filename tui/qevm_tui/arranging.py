@@ -214,7 +214,7 @@ class Arranging(AnotherStream):
 
     @on(MapStrip.Jumped)
     def _map_jumped(self, message: MapStrip.Jumped) -> None:
-        self.leave_container()
+        self.count_in(None)
         self.select_offset(message.offset, jump=message.jump)
 
     # -- themes -----------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ class Bookmarking(Explorer):
         def chosen(mark: Bookmark | None) -> None:
             if mark is None:
                 return
-            self.leave_part()
+            self.count_in(None)
             self.go_to_offset(place_of(self.capture, mark))
             if mark.note:
                 self.say(mark.note)

@@ -115,10 +115,10 @@ class Explorer(TypeAhead):
             Selection(section, cursor=section.offset, start=section.offset, end=section.end), jump=jump
         )
 
-    def leave_container(self) -> None:
-        """What is selected next by its offset is in the stream."""
-        if self.selection.source is not None:
-            self.selection = replace(self.selection, source=None, part=None)
+    def count_in(self, source: Source | None) -> None:
+        """Have offsets count bytes of ``source`` next, those of the stream for None."""
+        if self.selection.source is not source:
+            self.selection = Selection(source=source)
 
     def select_part(self, part: ContainerPart, *, jump: bool = True) -> None:
         """Select a whole part of the container, the cursor on its first byte."""
@@ -303,11 +303,6 @@ class Explorer(TypeAhead):
     def go_to_device(self, idstr: str, instance_id: int) -> None:
         """To the first section of a device."""
         self.go(partial(moves.device, self.capture, idstr, instance_id), "the device")
-
-    def leave_part(self) -> None:
-        """Have offsets count the stream's bytes again, not those of a part of the container."""
-        if self.selection.source is not None:
-            self.selection = Selection()
 
     def go_to_offset(self, offset: int) -> None:
         """To a byte at once; to its section when that is indexed."""

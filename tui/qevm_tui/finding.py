@@ -19,6 +19,8 @@ from qevm_tui.selection import Selection, fields_along
 from qevm_tui.words import section_name
 
 if TYPE_CHECKING:
+    from qevm.containers import ContainerPart
+    from qevm.source import Source
     from qevm_tui.palette import Palette
     from qevm_tui.panes.section_tree import SectionTree
 
@@ -44,6 +46,8 @@ class Finder:
         self.count: Count | None = None
         self.section: Section | None = None
         """Whose section or device is searched, where the scope is one."""
+        self.part: ContainerPart | None = None
+        """The part of the container that is searched, where the scope is that."""
         self.known = (0, 0)
         """The capture's generation and sections when the search was made."""
         self.former: list[str] = []
@@ -61,10 +65,10 @@ class Finder:
         running = [task.leave() for task in (self.seek, self.count) if task is not None]
         return any(running)
 
-    def near(self, low: int, high: int) -> list[tuple[int, int]]:
-        """(start, end) of the matches that overlap ``low`` … ``high``, for the hex pane."""
+    def near(self, source: Source, low: int, high: int) -> list[tuple[int, int]]:
+        """(start, end) of the matches that overlap ``low`` … ``high`` of ``source``, for the hex pane."""
         seek = self.seek
-        if seek is None or not self.tinted:
+        if seek is None or not self.tinted or seek.search.source is not source:
             return []
         try:
             found = seek.search.near(low, high)
@@ -121,11 +125,15 @@ class Finding(Explorer):
                 finder.seek, finder.count = earlier
             else:
                 finder.remember(asked[0])
-                finder.scope = asked[1]
+                if asked[1] is not Scope.PART:
+                    finder.scope = asked[1]
                 self._keep()
             self.show_matches()
 
-        self.push_screen(SearchPrompt(self.palette, finder.former, finder.scope, self._typed), done)
+        prompt = SearchPrompt(
+            self.palette, finder.former, finder.scope, self._typed, part=before.part is not None
+        )
+        self.push_screen(prompt, done)
 
     def _typed(self, text: str, scope: Scope) -> None:
         """Another text in the prompt: look for it from where one was."""
@@ -141,7 +149,10 @@ class Finding(Explorer):
         else:
             try:
                 query = read_query(text)
-                self._ask(query, scope, before.section, Origin(before.cursor, inclusive=True))
+                finder.section, finder.part = before.section, before.part
+                # Outside of the stream the cursor says nothing of a place in it.
+                at = before.cursor if scope is Scope.PART or before.part is None else self.capture.base
+                self._ask(query, scope, Origin(at, inclusive=True))
             except QevmError as error:
                 self._back_to(before)
                 self._answer(safe(str(error)), bad=True)
@@ -173,16 +184,18 @@ class Finding(Explorer):
         finder.tinted = True
         last.leave()
         here = last.match if last.match is not None and self._is_at(last.match) else None
-        origin = Origin(self.selection.cursor, here)
+        # Outside of what is searched the cursor says nothing of a place in it.
+        origin = Origin(self.selection.cursor if self.source is last.search.source else 0, here)
         if finder.known == self._known():
             self._seek(Seek(last.search, origin=origin, backward=step < 0))
         else:
             # More is indexed now, or other bytes: the search is to see them.
             finder.leave()
             finder.count = None
-            section = self.selection.section if self.capture.generation != finder.known[0] else finder.section
+            if self.capture.generation != finder.known[0]:
+                finder.section = self.selection.section
             try:
-                self._ask(last.search.query, last.search.scope, section, origin, backward=step < 0)
+                self._ask(last.search.query, last.search.scope, origin, backward=step < 0)
             except QevmError as error:
                 self.say(str(error), bad=True)
 
@@ -195,11 +208,10 @@ class Finding(Explorer):
     def _known(self) -> tuple[int, int]:
         return self.capture.generation, len(self.capture.index)
 
-    def _ask(
-        self, query: Query, scope: Scope, section: Section | None, origin: Origin, *, backward: bool = False
-    ) -> None:
-        search = Search(self.capture, query, scope, section)
-        self.finder.section, self.finder.known = section, self._known()
+    def _ask(self, query: Query, scope: Scope, origin: Origin, *, backward: bool = False) -> None:
+        finder = self.finder
+        search = Search(self.capture, query, scope, finder.section, finder.part)
+        finder.known = self._known()
         self._seek(Seek(search, origin=origin, backward=backward))
 
     def _seek(self, seek: Seek) -> None:
@@ -238,7 +250,9 @@ class Finding(Explorer):
         if match.section is not None:
             self.select(Selection(match.section, match.path, match.start, match.start, match.end), jump=jump)
         else:
-            self.leave_part()
+            seek = self.finder.seek
+            source = self.capture.source if seek is None else seek.search.source
+            self.count_in(None if source is self.capture.source else source)
             self.select_offset(match.start, jump=jump, anchor=match.end - 1)
 
     def stop_searching(self) -> bool:
@@ -272,7 +286,7 @@ class Finding(Explorer):
             return safe(error)
         if seek.match is None:
             if seek.running:
-                percent = 100 * seek.reached // max(1, self.capture.source.size)
+                percent = 100 * seek.reached // max(1, seek.search.source.size)
                 return f"searching {percent} %, Esc cancels · {how}"
             left_out = f" ({seek.search.left_out})" if seek.search.left_out else ""
             return f"not found in {seek.search.scope.value}: {how}{left_out}"
@@ -284,7 +298,7 @@ class Finding(Explorer):
 
     def _place_words(self) -> str:
         selection = self.selection
-        words = section_name(selection.section)
+        words = safe(selection.part.name) if selection.part is not None else section_name(selection.section)
         if self.root is not None:
             along = fields_along(self.root, selection.path)
             words += "".join(f" › {safe(field.name, 40)}" for field in along)

@@ -66,9 +66,7 @@ KEYS: tuple[Key, ...] = (
         "inspector", "i", "inspector", "data inspector: the bytes at the cursor", footer="inspect", shown="i"
     ),
     Key("map", "o", "map", "map of the whole capture", footer="map", shown="o"),
-    Key(
-        "export", "x", "export", "export section, chain or bytes to a file", footer="export", shown="x"
-    ),
+    Key("export", "x", "export", "export section, chain or bytes to a file", footer="export", shown="x"),
     Key("copy", "y", "copy", "copy the selected bytes to the clipboard", footer="copy", shown="y"),
     Key("copy-as", "Y", "copy_menu", "copy field, value, bytes as … : a menu", shown="Y"),
     Key("bookmark", "m", "bookmark", "bookmark with a note at the cursor", shown="m"),

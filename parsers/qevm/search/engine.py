@@ -18,6 +18,7 @@ from qevm.section import Device, Section
 
 if TYPE_CHECKING:
     from qevm.capture import Capture
+    from qevm.containers import ContainerPart
 
 _EVERYWHERE = 1 << 63
 
@@ -29,28 +30,41 @@ class Scope(enum.Enum):
     SECTION = "this section"
     DEVICE = "this device"
     RAM = "RAM pages"
+    PART = "this part"
 
 
 class Search:
-    """Finds the matches of ``query``; for SECTION and DEVICE those of ``section``.
+    """Finds the matches of ``query``; for SECTION and DEVICE those of ``section``, for PART of ``part``.
 
     What is known of the sections is taken when the first steps are asked for.  Raises QevmError where the
-    scope is empty: no section is there, no RAM is indexed.
+    scope is empty: no section is there, no RAM is indexed, a part of the container has no such fields.
+    ``source`` is whose bytes the offsets of the matches count.
     """
 
     def __init__(
-        self, capture: Capture, query: Query, scope: Scope = Scope.CAPTURE, section: Section | None = None
+        self,
+        capture: Capture,
+        query: Query,
+        scope: Scope = Scope.CAPTURE,
+        section: Section | None = None,
+        part: ContainerPart | None = None,
     ) -> None:
         self._capture = capture
         self.query = query
         self.scope = scope
         self._section = section
+        self._part = part if scope is Scope.PART else None
+        self.source = capture.source if self._part is None else self._part.source
         self._complete = capture.complete
         self._scan: Scan | FieldScan | DeviceScan | None = None
         if scope in (Scope.SECTION, Scope.DEVICE) and section is None:
             raise QevmError(f"no section is selected: {scope.value} is nothing to search")
         if scope is Scope.RAM and self._ram() is None:
             raise QevmError("no RAM section is indexed")
+        if scope is Scope.PART and part is None:
+            raise QevmError("no part of the container is selected")
+        if scope is Scope.PART and not query.kind.of_bytes:
+            raise QevmError(f"not in a part of the container: {query.how}")
 
     @property
     def left_out(self) -> str:
@@ -119,8 +133,8 @@ class Search:
         ram = self._ram() if self.scope is Scope.RAM else None
         pages = None if ram is None else guest_pages(ram[1])
         if query.kind is Kind.REGEX:
-            return RegexScan(capture.source, query.expression, self._spans(), pages)
-        return PatternScan(capture.source, query.patterns, self._spans(), pages)
+            return RegexScan(self.source, query.expression, self._spans(), pages)
+        return PatternScan(self.source, query.patterns, self._spans(), pages)
 
     def _rows(self) -> Sequence[int] | None:
         """The rows of the index that are searched; None for a section that is only located."""
@@ -148,6 +162,8 @@ class Search:
 
     def _spans(self) -> Sequence[Span]:
         index, section = self._capture.index, self._section
+        if self._part is not None:
+            return ((self._part.offset, self._part.offset + self._part.size),)
         if self.scope is Scope.CAPTURE:
             return ((0, self._capture.source.size),)
         if self.scope is Scope.SECTION and section is not None:

@@ -14,7 +14,7 @@ from qevm_tui.dialogs.base import Line
 from qevm_tui.dialogs.prompt import Prompt
 from qevm_tui.palette import Palette
 
-SCOPES = tuple(Scope)
+SCOPES = (Scope.CAPTURE, Scope.SECTION, Scope.DEVICE, Scope.RAM)
 _EXAMPLES = "text, 7e ?? 00 2a, re:a.+b, field:rip, eip=0x7cd4, value>9, device:net"
 
 HELP = (
@@ -25,7 +25,7 @@ HELP = (
     ("env.eip=0x7cd4", "fields by value, = != < <= > >="),
     ("value=0xfee00000", "the same for fields of any name"),
     ("device:net, cpu@0", "devices by a part of their id, or a glob"),
-    ("Tab", "where: capture, section, device, RAM pages"),
+    ("Tab", "where: capture, section, device, RAM pages, part of the container"),
 )
 """For the help screen."""
 
@@ -44,9 +44,13 @@ class SearchPrompt(Prompt[tuple[str, Scope]]):
         former: list[str],
         scope: Scope,
         typed: Callable[[str, Scope], None],
+        *,
+        part: bool = False,
     ) -> None:
+        """``part``: a part of the container is selected, and searched first."""
         super().__init__(palette, " /", "", _EXAMPLES, former)
-        self.scope = scope
+        self._scopes = (Scope.PART, *SCOPES) if part else SCOPES
+        self.scope = Scope.PART if part else scope
         self._tell = typed
 
     def on_mount(self) -> None:
@@ -60,7 +64,7 @@ class SearchPrompt(Prompt[tuple[str, Scope]]):
 
     def action_scope(self, step: int) -> None:
         """Another scope."""
-        self.scope = SCOPES[(SCOPES.index(self.scope) + step) % len(SCOPES)]
+        self.scope = self._scopes[(self._scopes.index(self.scope) + step) % len(self._scopes)]
         self._show_scope()
         self.typed(self.text)
 

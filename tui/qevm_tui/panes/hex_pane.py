@@ -68,7 +68,7 @@ class HexPane(LinePane):
         self._marking = False
         self._per_row = 16
         self._tints: tuple[int, int, bytearray] = (0, 0, bytearray())
-        self._matches = MatchTints()
+        self._matches = MatchTints(capture.source)
 
     # -- geometry ---------------------------------------------------------------------------------
 
@@ -154,6 +154,7 @@ class HexPane(LinePane):
         if source is not self._source:
             self._source = source
             self._pages = PageCache(source)
+            self._matches = self._matches.of(source)
             self._forget_tints()
             self.top = 0
             self.refresh()
@@ -167,7 +168,7 @@ class HexPane(LinePane):
     def show_matches(self, near: MatchesNear) -> None:
         """Tint what a search has found; painted anew only where that changes the screen."""
         before = self._matches.within(*self._in_view())
-        self._matches = MatchTints(near)
+        self._matches = MatchTints(self._source, near)
         if self._matches.within(*self._in_view()) != before:
             self.refresh()
 
