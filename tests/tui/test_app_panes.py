@@ -28,6 +28,9 @@ async def test_choosing_a_field_selects_its_bytes(microbit: Path):
         assert selection.path
         assert selection.size < (selection.section.size if selection.section else 0)
         assert f"sel {selection.size:,} B @ 0x{selection.start:x}" in app.status_bar.plain
+        assert selection.section is not None
+        inside = selection.cursor - selection.section.offset
+        assert f"0x{selection.cursor:x} +0x{inside:x}  " in app.status_bar.plain
 
 
 async def test_the_hex_cursor_selects_section_and_field(microbit: Path):
@@ -137,6 +140,20 @@ async def test_a_resized_terminal_is_arranged_anew(microbit: Path):
         await pilot.resize_terminal(200, 50)
         await settled(app, pilot)
         assert app.detail_pane.region.y == app.hex_pane.region.y
+
+
+async def test_the_row_under_the_cursor_stays_in_view_when_a_pane_becomes_lower(microbit: Path):
+    async with running(microbit, size=(140, 16)) as (app, pilot):
+        tree = app.tree_pane
+        while tree.cursor_row < tree.view_height - 1:
+            await press(app, pilot, "down")
+        assert tree.cursor_row == tree.top + tree.view_height - 1
+        await press(app, pilot, "o")
+        assert tree.cursor_row < tree.top + tree.view_height
+        before = tree.top
+        tree.scroll_rows(0)
+        await press(app, pilot, "o")
+        assert before > tree.top == 0
 
 
 async def test_y_copies_text_from_which_hexdump_restores_the_bytes(microbit: Path):

@@ -109,11 +109,13 @@ def status_spans(
     waiting: str,
     wide: bool,
 ) -> tuple[list[Span], list[Span]]:
-    """Offset, device › field, size, type, value; at the right the selected bytes or what is waited for."""
+    """Offset in stream, file and section, device › field, size, type, value; at the right the selected bytes or what is waited for."""
     left: list[Span] = [(f" 0x{selection.cursor:x}", palette.accent)]
     place = file_offset(capture, selection)
     if place is not None:
         left.append((f" file 0x{place:x}", palette.dim))
+    if selection.section is not None and selection.cursor > selection.section.offset:
+        left.append((f" +0x{selection.cursor - selection.section.offset:x}", palette.dim))
     left.append(("  ", None))
     if message is not None:
         text, bad = message

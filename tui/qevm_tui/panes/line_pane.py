@@ -221,6 +221,14 @@ class ListPane(LinePane):
     def __init__(self, palette: Palette, *, id: str) -> None:  # noqa: A002 - Textual's own name
         super().__init__(palette, id=id)
         self.cursor_row = 0
+        self._former_height = 0
+
+    def on_resize(self) -> None:
+        was_in_view = self.top <= self.cursor_row < self.top + self._former_height
+        self._former_height = self.view_height
+        super().on_resize()
+        if was_in_view:
+            self.show_row(self.cursor_row)
 
     def cursor_moved(self) -> None:
         """The user moved the cursor to another row."""
