@@ -60,6 +60,8 @@ async def test_shift_and_arrows_mark_bytes(microbit: Path):
     async with running(microbit) as (app, pilot):
         await press(app, pilot, "tab", "shift+right", "shift+right", "shift+down")
         assert (app.selection.start, app.selection.end, app.selection.marked) == (0, 19, True)
+        await press(app, pilot, "shift+up", "shift+left")
+        assert (app.selection.start, app.selection.end, app.selection.marked) == (0, 2, True)
         await press(app, pilot, "right")
         assert not app.selection.marked
 

@@ -167,6 +167,18 @@ def test_plain_terminals_get_only_colours_they_have(
         assert not re.search(never, terminal.sent)
 
 
+def test_ctrl_l_draws_over_what_others_wrote_and_a_burst_reaches_the_dialog(microbit: Path):
+    with session(microbit) as terminal:
+        terminal.read("sound")
+        before = terminal.text
+        terminal._stream.feed(b"\x1b[H\x1b[2J" + b"Broadcast message from root: going down " * 40)
+        terminal.press(b"\x0c", until="sound")
+        assert terminal.text == before
+        # Everything in one write, as keys come over a slow line.
+        terminal.press(b"dmicrobit.i2c\r/nrf51_soc.rng\r", until="match 2 of 3")
+        assert "VMDESCRIPTION › json › nrf51_soc.rng@0" in terminal.text
+
+
 def test_a_session_from_start_to_end_of_a_chain_and_out(microbit: Path):
     with session(microbit) as terminal:
         terminal.read("sound")

@@ -109,7 +109,10 @@ def status_spans(
     waiting: str,
     wide: bool,
 ) -> tuple[list[Span], list[Span]]:
-    """Offset in stream, file and section, device › field, size, type, value; at the right the selected bytes or what is waited for."""
+    """Offset in stream, file and section, device › field, size, type, value.
+
+    At the right the selected bytes or what is waited for.
+    """
     left: list[Span] = [(f" 0x{selection.cursor:x}", palette.accent)]
     place = file_offset(capture, selection)
     if place is not None:
