@@ -95,6 +95,18 @@ def test_granularity_and_size_of_the_bits_must_agree() -> None:
     assert "32 bytes" in problem.expected
 
 
+def test_a_million_chunks_without_flags_are_a_few_records() -> None:
+    """QEMU takes them (its ``nothing``); zeros where a chunk should be are what a damaged file has."""
+    body = START_BODY[:-1] + bytes(1_000_000) + b"\x01"
+    chain = Chain(DirtyBitmapBody, (START, body))
+    begin, *nothing, eos = chain.fields(0)
+    assert (begin.name, eos.name) == ("START", "EOS")
+    assert 0 < len(nothing) < 100
+    assert sum(field.size for field in nothing) == 1_000_000
+    assert nothing[0].meaning == f"{nothing[0].size:,} chunks without flags"
+    assert_tiles(nothing, begin.end, eos.offset)
+
+
 @pytest.mark.parametrize("flags", [0x30, 0x50, 0x70])
 def test_two_kinds_in_one_chunk_are_refused(flags: int) -> None:
     data = START_BODY[:-1] + bytes([flags]) + bytes(30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -92,6 +93,12 @@ class DirtyBitmapBody(RecordBody):
         """One chunk."""
         at = cursor.position
         flags = _read_flags(cursor)
+        if not flags:
+            # QEMU takes a chunk without flags, and does nothing.  Damaged files have millions: a run is one.
+            data, index, end = cursor.buffered()
+            nothing = _NOTHING.match(data, index, end)
+            cursor.skip(nothing.end() - index if nothing else 0)
+            return True
         tally = reading.tally
         kind = flags & _KINDS
         if flags & ~_KNOWN or kind & (kind - 1):
@@ -181,7 +188,12 @@ class DirtyBitmapBody(RecordBody):
         if flags & BITS:
             known = self._bitmaps.get((node, bitmap))
             return "BITS", f"{title}: {_read_bits(reader, flags, known.granularity if known else 0)}"
-        return ("EOS", "end of the body") if flags & EOS else ("nothing", title)
+        if flags & EOS:
+            return "EOS", "end of the body"
+        more = reader.cursor.left
+        if more:
+            reader.raw("more", more, "further chunks without flags", Role.PADDING)
+        return "nothing", f"{more + 1:,} chunks without flags" if more else "a chunk without flags"
 
     def phrase(self, tally: list[int]) -> str:
         """See RecordBody."""
@@ -205,6 +217,9 @@ class DirtyBitmapBody(RecordBody):
             )
             for item in list(self._bitmaps.values())
         ]
+
+
+_NOTHING = re.compile(rb"\0+")
 
 
 def _read_flags(cursor: Cursor) -> int:
