@@ -15,7 +15,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 from tuihelp import running, selected, settled
 
+from qevm.problems import QevmError
 from qevm_tui.app import QevmApp
+from qevm_tui.dialogs.jump import JumpDialog
 
 Captures = Callable[[str], Path]
 
@@ -34,7 +36,8 @@ async def burst(app: QevmApp, pilot: Pilot[None], text: str, *then: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("opener", "typed"), [("/", "nrf51"), ("d", "timer"), ("g", "0x1a0"), ("f", "type:FULL")]
+    ("opener", "typed"),
+    [("/", "nrf51"), ("d", "timer"), ("g", "0x1a0"), ("f", "type:FULL"), ("m", "not the t key")],
 )
 async def test_what_is_typed_behind_the_key_of_a_dialog_is_typed_into_it(
     microbit: Path, opener: str, typed: str
@@ -66,6 +69,18 @@ async def test_the_help_takes_the_key_that_closes_it(microbit: Path):
     async with running(microbit) as (app, pilot):
         await burst(app, pilot, "?", "escape", "d", "p")
         assert app.screen.query(Input).first().value == "p"
+
+
+async def test_a_bookmark_that_cannot_be_made_does_not_lock_the_keyboard(
+    microbit: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fails(capture: object) -> None:
+        raise QevmError("no room")
+
+    monkeypatch.setattr("qevm_tui.bookmarking.Bookmarks.of", fails)
+    async with running(microbit) as (app, pilot):
+        await burst(app, pilot, "md")
+        assert isinstance(app.screen, JumpDialog)
 
 
 async def test_a_key_that_never_comes_back_does_not_lock_the_keyboard(

@@ -38,6 +38,7 @@ class Bookmarking(Explorer):
 
     def _with_bookmarks(self, then: Then) -> None:
         # Knowing the capture again reads samples of it, which takes long where it lies far away.
+        self.key_waits()
         self.run_worker(partial(self._load, then), thread=True, group="bookmarks", exclusive=True)
 
     def _load(self, then: Then) -> None:
@@ -45,6 +46,7 @@ class Bookmarking(Explorer):
             kept = Bookmarks.of(self.capture)
         except QevmError as error:
             self.call_from_thread(self.say, str(error), bad=True)
+            self.call_from_thread(self.key_done)
             return
         try:
             marks = kept.load()
@@ -52,6 +54,7 @@ class Bookmarking(Explorer):
             self.call_from_thread(self.say, str(error), bad=True)
             marks = []
         self.call_from_thread(then, kept, marks)
+        self.call_from_thread(self.key_done)
 
     def _ask_note(self, kept: Bookmarks, marks: list[Bookmark]) -> None:
         from qevm_tui.dialogs.bookmarks import NotePrompt

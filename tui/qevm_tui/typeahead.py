@@ -31,12 +31,14 @@ class TypeAhead(App[None]):
         self._keys: deque[events.Key | events.Paste] = deque()
         self._key_began: float | None = None
         """When the key that is at work was taken; None when none is."""
+        self._key_waits = False
 
     async def on_event(self, event: events.Event) -> None:
         """Keep keys and pasted text apart from all else."""
         if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
             self._keys.append(event)
             if self._key_began is None or monotonic() - self._key_began > _LOST_AFTER:
+                self._key_waits = False
                 await self._take_key()
         else:
             await super().on_event(event)
@@ -75,8 +77,21 @@ class TypeAhead(App[None]):
             self.call_later(then)
 
     async def _go_on(self, began: float) -> None:
-        if self._key_began == began:
+        if self._key_began == began and not self._key_waits:
             await self._take_key()
+
+    def key_waits(self) -> None:
+        """The action of the key at work opens its dialog later: keys behind it are for that dialog.
+
+        They wait until :meth:`key_done`, or until it is clear that this takes long.
+        """
+        self._key_waits = self._key_began is not None
+
+    def key_done(self) -> None:
+        """What :meth:`key_waits` announced has come, or will not come."""
+        if self._key_waits and self._key_began is not None:
+            self._key_waits = False
+            self.call_later(self._go_on, self._key_began)
 
     @property
     def typing(self) -> bool:
