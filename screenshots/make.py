@@ -2,7 +2,7 @@
 
     .venv/bin/python screenshots/make.py            # needs the extra "test"
 
-Each is an SVG of 140×40 cells (80×24 for the small one).
+Each is an SVG of 140×40 cells (180×40 for the virtio device, 80×24 for the small one).
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import examples
 from qevm.capture import Capture
 from qevm_tui.app import QevmApp
 
-LARGE, SMALL = (140, 40), (80, 24)
+LARGE, WIDE, SMALL = (140, 40), (180, 40), (80, 24)
+VIRTIO = ("d", *"virtio-net", "enter")
 
 Scene = tuple[str, str, tuple[int, int], Sequence[str]]
 
@@ -30,7 +31,8 @@ SCENES: Sequence[Scene] = (
     ("device", "pc-smp4", LARGE, ["d", *"cpu@1", "enter", "tab", "tab", "down", "down"]),
     ("tree", "postcopy", LARGE, ["t", "end", *["pageup"] * 1, *["up"] * 6]),
     ("chain", "pc-live", LARGE, ["down", "right", "down", "down", "down", "down"]),
-    ("virtio", "q35-devices", LARGE, ["d", *"virtio-net", "enter", "tab", "tab", "down", "right", "down"]),
+    ("virtio", "q35-devices", WIDE, [*VIRTIO, "slash", *"field:BAR 4", "tab", "enter", "tab", "tab"]),
+    ("search", "q35-devices", LARGE, ["slash", *"52 54 00 ?? ??"]),
     ("jump", "q35-devices", LARGE, ["d", *"virt"]),
     ("export", "pc-smp4", LARGE, ["d", *"hpet", "enter", "x"]),
     ("small", "pc-smp4", SMALL, ["d", *"i8259@1", "enter"]),

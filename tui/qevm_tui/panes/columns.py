@@ -65,9 +65,16 @@ def fit(text: str, room: int) -> str:
 
 
 def tail_fit(text: str, room: int) -> str:
-    """A device id in at most ``room`` cells: its end says more than the bus address at its front."""
-    if cell_len(text) <= room or "/" not in text or room < 8:
+    """A device id in at most ``room`` cells.
+
+    Its end says more than the bus address at its front, and the instance more than the end of its name.
+    """
+    if cell_len(text) <= room or room < 5:
         return text
+    if "/" not in text:
+        name, at, instance = text.rpartition("@")
+        left = room - len(at + instance)
+        return fit(name, left) + at + instance if at and left >= 3 else text
     while text and cell_len(text) > room - 1:
         text = text[1:]
     return "…" + text

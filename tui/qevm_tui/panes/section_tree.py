@@ -293,18 +293,25 @@ class SectionTree(ListPane):
         if section is None:
             return
         by_stream = self._model.name == ByStream.name
+        sign = confidence_sign(section.confidence) if node.leaf else ""
+        if section.index < 0 and section.confidence.name == "VERIFIED_TAIL":
+            sign = ""
+        whole, limit = limit, limit - 2 if sign else limit
         if by_stream and section.kind.of_device:
             text.add(f"{section.kind.name:<5} ", self._kind_style(section.kind), limit)
-            text.add(tail_fit(self._names.of(section), limit - (before - text.left)), self.palette.text)
+            room = limit - (before - text.left)
+            text.add(tail_fit(self._names.of(section), room), self.palette.text, room)
             if section.kind is SectionKind.PART:
                 text.add(f"  {section.chunk}", self.palette.dim, limit - (before - text.left))
         elif nested or section.idstr is None:
             text.add(chunk_name(section), self._kind_style(section.kind), limit)
         else:
-            text.add(tail_fit(self._names.of(section), limit), self.palette.text)
-        sign = confidence_sign(section.confidence) if node.leaf else ""
-        if sign and not (section.index < 0 and section.confidence.name == "VERIFIED_TAIL"):
-            text.add(f" {sign}", self.palette.note, limit - (before - text.left))
+            text.add(tail_fit(self._names.of(section), limit), self.palette.text, limit)
+        limit = whole
+        if sign:
+            room = limit - (before - text.left)
+            # A word that is cut says less than the sign alone; the detail pane has the word.
+            text.add(f" {sign}" if len(sign) < room else " ~", self.palette.note, room)
         note = ""
         if node.device is not None and not node.leaf:
             note = f"{node.count:,} sections" if node.count != 1 else "1 section"
