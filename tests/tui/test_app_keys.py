@@ -218,6 +218,22 @@ async def test_exclamation_mark_goes_to_problems_and_says_what_they_are(microbit
         assert any(line.startswith("!") for line in screen_text(app).splitlines())
 
 
+async def test_of_problems_at_one_place_each_is_told(microbit: Path, tmp_path: Path):
+    """That a device is cut, and that the end of the stream is missing, stand at one offset."""
+    cut = tmp_path / "cut.bin"
+    cut.write_bytes(microbit.read_bytes()[:0x2000])
+    async with running(cut) as (app, pilot):
+        offsets = [problem.offset for problem in app.capture.problems]
+        assert len(set(offsets)) < len(offsets), "this capture does not show it any more"
+        told = set()
+        for _ in offsets:
+            await press(app, pilot, "exclamation_mark")
+            told.add(app.status_bar.plain)
+            # The section that lacks bytes is selected, although the place is behind its last byte.
+            assert app.selection.section is not None
+        assert len(told) == len(offsets)
+
+
 async def test_without_problems_exclamation_mark_says_so(microbit: Path):
     async with running(microbit) as (app, pilot):
         await press(app, pilot, "exclamation_mark")

@@ -84,6 +84,28 @@ def test_main_screen_without_colours(look: Compare, monkeypatch: pytest.MonkeyPa
     assert look("pc-live", "small", *AT_THE_CPU, map=True)
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_search_in_16_colours(look: Compare, monkeypatch: pytest.MonkeyPatch, size: str):
+    monkeypatch.setenv("TERM", TERMINALS["16"])
+    assert look("q35-devices", size, "slash", "'52 54 00 ?? ??'")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_damage(snap_compare: Compare, capture_path: Captures, tmp_path: Path, size: str):
+    """A footer without its magic, and the end cut off: what the tree, the bars and the detail say of it."""
+    damaged = bytearray(capture_path("arm-microbit").read_bytes()[:12_000])
+    footer = damaged.index(b"\x7e\0\0\0\3", damaged.index(b"cpu_common"))
+    damaged[footer] = 0
+    path = tmp_path / "damaged.bin"
+    path.write_bytes(damaged)
+    app = QevmApp(Capture.open(path))
+    same = snap_compare(
+        app, terminal_size=SIZES[size], run_before=typing("exclamation_mark", "exclamation_mark")
+    )
+    app.capture.close()
+    assert same
+
+
 @pytest.mark.parametrize("theme", ["light", "contrast"])
 def test_other_themes(look: Compare, theme: str):
     assert look("pc-live", "middle", *AT_THE_CPU, "tab", "down", theme=theme, map=True)

@@ -14,7 +14,7 @@ from textual import on
 from textual.message import Message
 
 from qevm.field import Field
-from qevm.problems import QevmError
+from qevm.problems import Problem, QevmError
 from qevm.section import Section
 from qevm_tui import moves
 from qevm_tui.container_parts import Parts
@@ -67,6 +67,8 @@ class Explorer(TypeAhead):
         """What the status line says instead of the place, and whether it is bad news."""
         self.waiting: tuple[str, moves.Move] | None = None
         """What is waited for, in words, and the move that is tried again as the walk goes on."""
+        self._problem: Problem | None = None
+        """The problem that was shown last."""
         self._decoded = Decoded(capture)
         self._walk = Walk(capture, self._report)
         self._seen = (capture.generation, capture.growing)
@@ -332,12 +334,19 @@ class Explorer(TypeAhead):
 
     def action_next_problem(self) -> None:
         """To the next problem, and say what it is."""
-        found = self.problems.after(self.selection.cursor)
+        found = self.problems.after(self.selection.cursor, self._problem)
         if found is None:
             self.say("no problems" if self.capture.complete else "no problems so far")
             return
         problem, number = found
-        self.select_offset(problem.offset, jump=True)
+        self._problem = problem
+        if problem.offset >= self.capture.source.size and problem.section is not None:
+            # Bytes are missing behind the last one: the section that lacks them is meant.
+            section = self.capture.index[problem.section]
+            place = Selection(section, cursor=problem.offset, start=section.offset, end=section.end)
+            self.select(place, jump=True)
+        else:
+            self.select_offset(problem.offset, jump=True)
         self.say(f"problem {number} of {len(self.problems)}: {problem_text(problem)}", bad=True)
 
     async def action_back(self) -> None:

@@ -82,11 +82,18 @@ class ProblemRows:
         rows = self._rows[low : min(high, low + 64)]
         return max((p.severity for row in rows for p in self._by_row[row]), default=None)
 
-    def after(self, offset: int) -> tuple[Problem, int] | None:
-        """The first problem behind ``offset``, from the start again after the last, and its number from 1."""
+    def after(self, offset: int, last: Problem | None = None) -> tuple[Problem, int] | None:
+        """The first problem behind ``offset``, from the start again after the last, and its number from 1.
+
+        ``last`` is the one that was shown before: of several at ``offset`` the next one follows it.
+        """
         if not self._ordered:
             return None
         place = bisect_right(self._ordered, offset, key=lambda p: p.offset)
+        if last is not None and last.offset == offset:
+            here = bisect_left(self._ordered, offset, key=lambda p: p.offset)
+            told = [number for number in range(here, place) if self._ordered[number] is last]
+            place = told[0] + 1 if told else place
         place = place if place < len(self._ordered) else 0
         return self._ordered[place], place + 1
 
