@@ -27,8 +27,11 @@ def put_field(text: RowText, field: Field, palette: Palette) -> None:
     if not value and not meaning and len(field.children) > 8:
         meaning = f"{len(field.children):,} fields"
     start = width - text.left
-    needed = max(start + len(name) + 2, value_column(width)) + len(value)
-    needed += len(meaning) + 2 if meaning else 0
+    column = max(start + len(name) + 2, value_column(width))
+    if meaning and isinstance(field.value, bytes) and column + len(value) + len(meaning) + 2 > width - 8:
+        # What bytes mean says more than the first of them; the hex pane has all.
+        value = ""
+    needed = column + len(value) + (len(meaning) + 2 if meaning else 0)
     columns = _columns(field, width, needed)
     limit = width - sum(len(cell) + 1 for cell in columns)
     _put_words(text, field, (name, value, meaning), limit, palette)

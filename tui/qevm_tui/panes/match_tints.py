@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from qevm.source import Source
+if TYPE_CHECKING:
+    from qevm.source import Source
 
-MatchesNear = Callable[[Source, int, int], list[tuple[int, int]]]
+MatchesNear = Callable[["Source", int, int], list[tuple[int, int]]]
 """(start, end) of what a search has found and that overlaps given bytes of a source."""
 
 
