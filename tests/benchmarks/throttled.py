@@ -1,6 +1,7 @@
 """A session over a thin line: how long each step takes when the terminal takes 25 KiB a second.
 
     python tests/benchmarks/throttled.py CAPTURE        # best one with devices of a PC
+    python tests/benchmarks/throttled.py --tmux CAPTURE # inside of tmux, whose client has the thin line
 
 Prints bytes and milliseconds until the screen stands still, a line for each step.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import select
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -21,6 +23,7 @@ from terminal import Terminal
 RATE = 25 << 10
 PIECE = 1 << 10
 QUIET = 0.35
+TMUX = ("tmux", "-L", "qevm-throttled", "-f", "/dev/null")
 
 STEPS = (
     ("d: jump dialog", b"d"),
@@ -56,10 +59,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--tmux", action="store_true", help="run inside of tmux")
     parser.add_argument("capture")
+    options = parser.parse_args()
     script = Path(sys.executable).with_name("qevm")
     qevm = [str(script)] if script.exists() else [sys.executable, "-m", "qevm_tui"]
-    terminal = Terminal([*qevm, parser.parse_args().capture])
+    command = [*qevm, options.capture]
+    if options.tmux:
+        command = [*TMUX, "new-session", *command]
+    terminal = Terminal(command)
     print("| step | bytes | ms |\n|---|---|---|")
     while not select.select([terminal.descriptor], [], [], 10.0)[0]:
         pass
@@ -67,6 +75,8 @@ def main() -> None:
         os.write(terminal.descriptor, keys)
         count, seconds = settle(terminal)
         print(f"| {name} | {count:,} | {seconds * 1e3:.0f} |")
+    if options.tmux:
+        subprocess.run([*TMUX, "kill-server"], check=True)
     terminal.close()
 
 
