@@ -58,6 +58,28 @@ def whole_file(target: Path, *, force: bool = False) -> Iterator[int]:
                 Path(temporary).unlink()
 
 
+def keep_file(target: Path, data: bytes, *, sync: bool = False) -> None:
+    """Write what qevm keeps for itself: ``data`` becomes ``target``, which only the user can read.
+
+    Folders above it are made.  ``sync``: it is on the disk when this returns.  Raises OSError, and leaves
+    nothing behind then.
+    """
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix="new-", dir=target.parent)
+    try:
+        with open(handle, "wb") as file:
+            file.write(data)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        Path(temporary).replace(target)
+        temporary = ""
+    finally:
+        if temporary:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+
+
 def _place(temporary: str, target: Path, force: bool) -> None:
     if not force:
         try:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qevm.atomic import keep_file
 from qevm.problems import QevmError
+from qevm.userfolders import user_folder
 
 if TYPE_CHECKING:
     from qevm.capture import Capture
@@ -89,12 +89,7 @@ def place_of(capture: Capture, bookmark: Bookmark) -> int:
 
 def folder() -> Path:
     """Where bookmarks lie; ``$QEVM_DATA_DIR`` wins over the platform's place."""
-    own = os.environ.get("QEVM_DATA_DIR")
-    if own:
-        return Path(own) / "bookmarks"
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("qevm")) / "bookmarks"
+    return user_folder("data") / "bookmarks"
 
 
 def identity(source: Source, base: int) -> str:
@@ -178,24 +173,12 @@ class Bookmarks:
             "bookmarks": [asdict(bookmark) for bookmark in bookmarks],
         }
         data = json.dumps(content, indent=1).encode()
-        temporary = ""
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=".new-", dir=self._path.parent)
-            with open(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(self._path)
-            temporary = ""
+            keep_file(self._path, data, sync=True)
         except OSError as error:
             raise BookmarksError(
                 f"the bookmark is not kept: {self._path.parent}: {error.strerror or error}"
             ) from error
-        finally:
-            if temporary:
-                with contextlib.suppress(OSError):
-                    Path(temporary).unlink()
 
 
 def _unpack(data: bytes, key: str) -> list[Bookmark]:

@@ -13,13 +13,14 @@ import json
 import os
 import struct
 import sys
-import tempfile
 from array import array
 from pathlib import Path
 
+from qevm.atomic import keep_file
 from qevm.bodies.ram import RamBody
 from qevm.bodies.remembered import RememberedRam
 from qevm.source import FileSource
+from qevm.userfolders import user_folder
 
 LARGEST_TOTAL = 512 << 20
 """Bytes that all files of the cache take together at the most; the oldest go first."""
@@ -34,12 +35,7 @@ _EDGE = 64 << 10
 
 def folder() -> Path:
     """Where the cache lies; ``$QEVM_CACHE_DIR`` wins over the platform's place."""
-    own = os.environ.get("QEVM_CACHE_DIR")
-    if own:
-        return Path(own)
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("qevm"))
+    return user_folder("cache")
 
 
 def key_of(source: FileSource, base: int) -> str:
@@ -79,21 +75,9 @@ def store(key: str, body: RamBody, ends: array[int]) -> None:
     if len(data) > LARGEST_TOTAL // 4:
         return
     place = folder()
-    temporary = ""
-    try:
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix="new-", dir=place)
-        with open(handle, "wb") as file:
-            file.write(data)
-        Path(temporary).replace(place / f"{key}.idx")
-        temporary = ""
+    with contextlib.suppress(OSError):
+        keep_file(place / f"{key}.idx", data)
         _trim(place)
-    except OSError:
-        return
-    finally:
-        if temporary:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
 
 
 def _pack(key: str, remembered: RememberedRam) -> bytes:

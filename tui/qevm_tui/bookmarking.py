@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING
 
 from qevm.bookmarks import Bookmark, Bookmarks, BookmarksError, bookmark_at, place_of
 from qevm.problems import QevmError
-from qevm.safetext import safe
 from qevm_tui.explorer import Explorer
-from qevm_tui.selection import fields_along
-from qevm_tui.words import section_name
 
 if TYPE_CHECKING:
     from qevm_tui.palette import Palette
@@ -73,15 +70,8 @@ class Bookmarking(Explorer):
                 self.say(f"bookmark at 0x{offset:x} kept; ' lists them")
 
         note = "" if before is None else before.note
-        self.push_screen(NotePrompt(self.palette, note, self._place_at_cursor()), noted)
-
-    def _place_at_cursor(self) -> str:
-        selection = self.selection
-        words = f"0x{selection.cursor:x} {section_name(selection.section)}"
-        if self.root is not None:
-            along = fields_along(self.root, selection.path)
-            words += "".join(f" › {safe(field.name, 40)}" for field in along)
-        return words
+        place = f"0x{offset:x} {self.place_words()}"
+        self.push_screen(NotePrompt(self.palette, note, place), noted)
 
     def _list(self, kept: Bookmarks, marks: list[Bookmark]) -> None:
         from qevm_tui.dialogs.bookmarks import BookmarksDialog

@@ -5,7 +5,6 @@ What is wrong in it is said in one line with its number, and the rest counts; no
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from qevm.safetext import safe
+from qevm.userfolders import user_folder
 from qevm_tui.keynames import BadKeyError, normal_key
 from qevm_tui.keys import KEYS, SCOPES, clashes
 from qevm_tui.settings import SIZES, THEME_NAMES, TREE_MODES, Settings, is_size
@@ -23,12 +23,7 @@ LARGEST = 1 << 20
 
 def path() -> Path:
     """Where the configuration lies; ``$QEVM_CONFIG_DIR`` wins over the platform's place."""
-    own = os.environ.get("QEVM_CONFIG_DIR")
-    if own:
-        return Path(own) / NAME
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("qevm")) / NAME
+    return user_folder("config") / NAME
 
 
 def load(settings: Settings) -> list[str]:

@@ -15,6 +15,7 @@ from textual.message import Message
 
 from qevm.field import Field
 from qevm.problems import Problem, QevmError
+from qevm.safetext import safe
 from qevm.section import Section
 from qevm_tui import moves
 from qevm_tui.container_parts import Parts
@@ -28,11 +29,12 @@ from qevm_tui.selection import (
     SectionChosen,
     Selection,
     field_at,
+    fields_along,
     path_at,
 )
 from qevm_tui.status import Doing
 from qevm_tui.typeahead import TypeAhead
-from qevm_tui.words import problem_text
+from qevm_tui.words import problem_text, section_name
 from qevm_tui.worker import Progress, Walk
 
 if TYPE_CHECKING:
@@ -110,6 +112,15 @@ class Explorer(TypeAhead):
         self.selection = selection
         self.message = None
         self._show()
+
+    def place_words(self) -> str:
+        """What is selected, and the fields down to the one under the cursor; safe for a terminal."""
+        selection = self.selection
+        words = safe(selection.part.name) if selection.part is not None else section_name(selection.section)
+        if self.root is not None:
+            along = fields_along(self.root, selection.path)
+            words += "".join(f" › {safe(field.name, 40)}" for field in along)
+        return words
 
     def select_section(self, section: Section, *, jump: bool = True) -> None:
         """Select a whole section, the cursor on its first byte."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qevm import export
@@ -81,23 +82,14 @@ def exportables(capture: Capture, selection: Selection) -> list[Exportable]:
 def _selected_bytes(capture: Capture, selection: Selection) -> Exportable:
     start, end = selection.start, selection.end
     words = f"bytes 0x{start:x} … 0x{end - 1:x}"
-    if selection.source is None or selection.source is capture.source:
-        return Exportable(
-            "bytes",
-            words,
-            end - start,
-            lambda form: export.propose_range_name(start, end, form),
-            lambda form: export.blocks(capture, (start, end), form),
-        )
+    blocks: Callable[[Format], Iterator[bytes]] = partial(export.blocks, capture, (start, end))
+    formats: tuple[Format, ...] = _OF_SECTIONS
     source = selection.source
-    return Exportable(
-        "bytes",
-        f"{words} of the file",
-        end - start,
-        lambda form: export.propose_range_name(start, end, form),
-        lambda form: export.byte_blocks(source, [(start, end)], form),
-        _OF_BYTES,
-    )
+    if source is not None and source is not capture.source:
+        words += " of the file"
+        blocks, formats = partial(export.byte_blocks, source, [(start, end)]), _OF_BYTES
+    name = partial(export.propose_range_name, start, end)
+    return Exportable("bytes", words, end - start, name, blocks, formats)
 
 
 def _chain_of(capture: Capture, section: Section) -> list[Section]:

@@ -15,8 +15,7 @@ from qevm.search import Match, Origin, Query, Scope, Search, read_query
 from qevm.section import Section
 from qevm_tui.explorer import Explorer
 from qevm_tui.seeker import Count, Seek, Seeker, Task
-from qevm_tui.selection import Selection, fields_along
-from qevm_tui.words import section_name
+from qevm_tui.selection import Selection
 
 if TYPE_CHECKING:
     from qevm.containers import ContainerPart
@@ -294,15 +293,7 @@ class Finding(Explorer):
         words = f"match {counted}".rstrip()
         if seek.wrapped:
             words += " (round the beginning)" if seek.backward else " (round the end)"
-        return f"{words} · {self._place_words()} · {how}"
-
-    def _place_words(self) -> str:
-        selection = self.selection
-        words = safe(selection.part.name) if selection.part is not None else section_name(selection.section)
-        if self.root is not None:
-            along = fields_along(self.root, selection.path)
-            words += "".join(f" › {safe(field.name, 40)}" for field in along)
-        return words
+        return f"{words} · {self.place_words()} · {how}"
 
     def _tell(self) -> None:
         seek = self.finder.seek

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from qevm.atomic import keep_file
+from qevm.userfolders import user_folder
 from qevm_tui.settings import SIZES, THEME_NAMES, TREE_MODES, Settings, is_size
 
 NAME = "state.json"
@@ -19,12 +19,7 @@ NAME = "state.json"
 
 def folder() -> Path:
     """Where the state lies; ``$QEVM_STATE_DIR`` wins over the platform's place."""
-    own = os.environ.get("QEVM_STATE_DIR")
-    if own:
-        return Path(own)
-    import platformdirs
-
-    return Path(platformdirs.user_state_dir("qevm"))
+    return user_folder("state")
 
 
 def load(settings: Settings) -> None:
@@ -61,18 +56,5 @@ def save(settings: Settings) -> None:
         "map": settings.map,
         "panes": {name: getattr(settings.panes, attribute) or 0 for name, attribute in SIZES.items()},
     }
-    temporary = ""
-    try:
-        place = folder()
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix="new-", dir=place)
-        with open(handle, "w", encoding="utf-8") as file:
-            json.dump(values, file)
-        Path(temporary).replace(place / NAME)
-        temporary = ""
-    except OSError:
-        return
-    finally:
-        if temporary:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
+    with contextlib.suppress(OSError):
+        keep_file(folder() / NAME, json.dumps(values).encode())

@@ -61,7 +61,7 @@ class TypeAhead(App[None]):
         """Go behind the key from widget to parent up to the app: their queues keep the order."""
 
         def up(node: MessagePump) -> None:
-            parent = node if node is self else node._parent or self
+            parent = node._parent or self
             if parent is not self:
                 self._behind(parent, lambda: up(parent))
             elif rounds > 1:
