@@ -33,11 +33,6 @@ async def until(pilot: Pilot[None], wanted: Callable[[], bool], seconds: float =
         await pilot.pause(0.05)
 
 
-@pytest.fixture
-def microbit(capture_path: Captures) -> Path:
-    return capture_path("arm-microbit")
-
-
 # -- parts ----------------------------------------------------------------------------------------
 
 

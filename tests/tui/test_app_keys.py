@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from tuihelp import press, running, screen_text, selected, settled, type_text
 
 from qevm_tui.keys import KEYS
-
-Captures = Callable[[str], Path]
-
-
-@pytest.fixture
-def microbit(capture_path: Captures) -> Path:
-    return capture_path("arm-microbit")
 
 
 async def test_the_first_screen_names_file_machine_and_soundness(microbit: Path):

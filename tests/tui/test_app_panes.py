@@ -14,11 +14,6 @@ from qevm_tui.clipboard import BYTES_LIMIT, PAYLOAD_LIMIT
 Captures = Callable[[str], Path]
 
 
-@pytest.fixture
-def microbit(capture_path: Captures) -> Path:
-    return capture_path("arm-microbit")
-
-
 async def test_choosing_a_field_selects_its_bytes(microbit: Path):
     async with running(microbit) as (app, pilot):
         await press(app, pilot, "d")

@@ -17,11 +17,6 @@ from qevm_tui.settings import Settings
 Captures = Callable[[str], Path]
 
 
-@pytest.fixture
-def microbit(capture_path: Captures) -> Path:
-    return capture_path("arm-microbit")
-
-
 # -- the data inspector ---------------------------------------------------------------------------
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,6 @@ from tuihelp import press, running, screen_text, selected, type_text
 
 from qevm.bookmarks import Bookmarks
 from qevm.capture import Capture
-
-Captures = Callable[[str], Path]
-
-
-@pytest.fixture
-def microbit(capture_path: Captures) -> Path:
-    return capture_path("arm-microbit")
 
 
 @pytest.fixture(autouse=True)

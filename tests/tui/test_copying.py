@@ -24,11 +24,6 @@ from qevm_tui.thin_line import Grid
 Captures = Callable[[str], Path]
 
 
-@pytest.fixture
-def microbit(capture_path: Captures) -> Path:
-    return capture_path("arm-microbit")
-
-
 async def test_the_menu_shows_what_each_form_would_copy(microbit: Path):
     async with running(microbit) as (app, pilot):
         await press(app, pilot, "tab", "right", "Y")

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_tree_model import as_capture, leaves
@@ -21,11 +20,6 @@ from qevm_tui.panes.tree_model import TreeModel
 from qevm_tui.problem_rows import ProblemRows
 
 Captures = Callable[[str], Path]
-
-
-@pytest.fixture
-def microbit(capture_path: Captures) -> Path:
-    return capture_path("arm-microbit")
 
 
 def tree_rows(text: str) -> list[str]:

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
 from tuihelp import press, running, screen_text, selected, settled, type_text
 
 from qevm.search import Match, Origin, Scope, Search, Step, read_query
 from qevm_tui.seeker import Count, Seek, Seeker, Task
 
 Captures = Callable[[str], Path]
-
-
-@pytest.fixture
-def microbit(capture_path: Captures) -> Path:
-    return capture_path("arm-microbit")
 
 
 async def test_slash_shows_the_first_match_while_one_types(microbit: Path):

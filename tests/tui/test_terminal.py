@@ -82,11 +82,6 @@ def session(path: Path, **environment: str) -> Iterator[Session]:
         os.close(descriptor)
 
 
-@pytest.fixture
-def microbit(capture_path: Captures) -> Path:
-    return capture_path("arm-microbit")
-
-
 def test_the_line_is_used_sparingly(microbit: Path):
     with session(microbit) as terminal:
         assert terminal.read("sound") <= 30_000

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from test_terminal import session
-
-Captures = Callable[[str], Path]
-
-
-@pytest.fixture
-def microbit(capture_path: Captures) -> Path:
-    return capture_path("arm-microbit")
 
 
 def test_a_search_goes_over_a_thin_line(microbit: Path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
@@ -18,13 +17,6 @@ from tuihelp import running, selected, settled
 from qevm.problems import QevmError
 from qevm_tui.app import QevmApp
 from qevm_tui.dialogs.jump import JumpDialog
-
-Captures = Callable[[str], Path]
-
-
-@pytest.fixture
-def microbit(capture_path: Captures) -> Path:
-    return capture_path("arm-microbit")
 
 
 async def burst(app: QevmApp, pilot: Pilot[None], text: str, *then: str) -> None:
